@@ -1,0 +1,60 @@
+#!/usr/bin/env bash
+# Puts the build's tools in place, or says exactly what to install. Can be run again at any time.
+#   tools.sh build      worker-build, the wasm-bindgen CLI, the wasm32 target, npm packages
+#   tools.sh browser    Chromium
+set -euo pipefail
+cd "$(dirname "$0")/.."
+say() { printf '==> %s\n' "$*"; }
+
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/edge-logout"
+
+# Debian packages: found, or installed where we may, or asked for.
+debian() { # description, package...
+  local what=$1; shift
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    say "installing $* ($what)"
+    apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+  else
+    printf '%s is missing. Please run:\n  sudo apt-get install -y %s\n' "$what" "$*" >&2
+    exit 1
+  fi
+}
+
+cargo_tool() { # crate, version, binary
+  local root="$cache/$1-$2"
+  [ -x "$root/bin/$3" ] && return
+  say "building $1 $2 once, into $root (some minutes)"
+  cargo install "$1@$2" --locked --quiet --bin "$3" --root "$root"
+}
+
+build() {
+  command -v cargo >/dev/null || { echo 'Rust is missing: install rustup and its stable toolchain.' >&2; exit 1; }
+  command -v npm >/dev/null || { echo 'Node.js with npm is missing.' >&2; exit 1; }
+  if ! rustup target list --installed 2>/dev/null | grep -qx wasm32-unknown-unknown; then
+    say 'adding the wasm32 target'
+    rustup target add wasm32-unknown-unknown
+  fi
+  if [ ! -x "$cache/worker-build-$WORKER_BUILD/bin/worker-build" ]; then
+    { command -v pkg-config && pkg-config --exists openssl; } >/dev/null ||
+      debian 'what worker-build compiles with' pkg-config libssl-dev
+  fi
+  cargo_tool worker-build "$WORKER_BUILD" worker-build
+  cargo_tool wasm-bindgen-cli "$WASM_BINDGEN" wasm-bindgen
+  if ! cmp -s package-lock.json node_modules/.package-lock.edge-logout; then
+    say 'installing npm packages'
+    npm ci --no-audit --no-fund --loglevel=error
+    cp package-lock.json node_modules/.package-lock.edge-logout
+  fi
+}
+
+browser() {
+  command -v chromium >/dev/null || command -v google-chrome >/dev/null || debian 'a browser' chromium
+}
+
+# One place for both versions: Cargo.lock has wasm-bindgen's, and worker-build goes with `worker`.
+version() { sed -n "/^name = \"$1\"\$/{n;s/^version = \"\\(.*\\)\"\$/\\1/p}" Cargo.lock; }
+WORKER_BUILD=$(version worker)
+WASM_BINDGEN=$(version wasm-bindgen)
+
+"$1"

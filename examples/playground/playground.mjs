@@ -1,0 +1,35 @@
+// The whole playground: OP, two apps, and the Worker on workerd in front of them.
+import { fileURLToPath } from 'node:url';
+import { newSealKeys, startWorker } from '../../.make/workerd.mjs';
+import { startOp } from './op.mjs';
+import { startPlayground2 } from './playground2.mjs';
+import { startPlayground3 } from './playground3.mjs';
+
+export const ISSUER = 'http://127.0.0.1:4000';
+// Another host name than the OP's: cookies ignore ports.
+export const WORKER = 'http://localhost:8787';
+
+/** Starts everything; `onLog` gets the Worker's log lines, `onEvent` the OP's deliveries. */
+export async function startPlayground({ onLog, onEvent } = {}) {
+  const stops = [];
+  const stop = async () => {
+    while (stops.length) await stops.pop()();
+  };
+  try {
+    stops.push(await startOp({ port: 4000, workerUrl: WORKER, onEvent }));
+    const app = { issuer: ISSUER, publicUrl: WORKER };
+    stops.push(await startPlayground2({ port: 4002, ...app }));
+    stops.push(await startPlayground3({ port: 4003, ...app }));
+    const worker = await startWorker({
+      config: fileURLToPath(new URL('wrangler.toml', import.meta.url)),
+      bindings: { SEAL_KEYS: newSealKeys() },
+      port: 8787,
+      onLog,
+    });
+    stops.push(worker.stop);
+    return { kv: worker.kv, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}

@@ -1,0 +1,86 @@
+//! The log: one JSON line per decision, with a stable code and hashed identifiers only.
+
+use serde::Serialize;
+
+use super::ports::Ended;
+
+/// One decision.
+#[derive(Clone, Debug, Serialize)]
+pub struct Event<'a> {
+    /// What was decided, as a stable code.
+    pub code: &'a str,
+    /// Whether somebody has to act.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub class: Option<Class>,
+    /// The app concerned.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    pub app: &'a str,
+    /// The cookie concerned, by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<&'a str>,
+    /// The session, `sid` or subject concerned, as the beginning of its hash.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of: Option<String>,
+    /// What a logout found.
+    #[serde(flatten)]
+    pub ended: Option<Ended>,
+}
+
+/// Classes of events that operators watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Somebody sent what we do not take.
+    Refused,
+    /// The OP ordered a logout that we have not performed yet.
+    LogoutPending,
+}
+
+impl<'a> Event<'a> {
+    /// A decision about `app`.
+    #[must_use]
+    pub const fn new(code: &'a str, app: &'a str) -> Self {
+        Self {
+            code,
+            class: None,
+            app,
+            cookie: None,
+            of: None,
+            ended: None,
+        }
+    }
+
+    /// The same, in a class.
+    #[must_use]
+    pub const fn class(mut self, class: Class) -> Self {
+        self.class = Some(class);
+        self
+    }
+
+    /// The same, about a cookie of that name.
+    #[must_use]
+    pub const fn cookie(mut self, name: &'a str) -> Self {
+        self.cookie = Some(name);
+        self
+    }
+
+    /// The same, with the shortened hash of what it is about.
+    #[must_use]
+    pub fn of(mut self, hash: String) -> Self {
+        self.of = Some(hash);
+        self
+    }
+
+    /// The same, with what a logout found.
+    #[must_use]
+    pub const fn ended(mut self, ended: Ended) -> Self {
+        self.ended = Some(ended);
+        self
+    }
+
+    /// The line.
+    #[must_use]
+    pub fn to_line(&self) -> String {
+        serde_json::to_string(self).unwrap_or_else(|_| self.code.to_owned())
+    }
+}

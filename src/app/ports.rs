@@ -1,0 +1,199 @@
+//! What the use cases need from the world.
+//!
+//! The runtime is single-threaded, so no future here is `Send`.
+#![expect(async_fn_in_trait, reason = "no caller needs bounds on these futures")]
+
+use std::{future::Future, pin::pin, time::Duration};
+
+use futures_util::future::{Either, select};
+use serde::Serialize;
+
+use super::audit::Event;
+use crate::domain::{
+    jwks::PublicKey,
+    jws::Algorithm,
+    key_cache::KeyCache,
+    refusal::Refusal,
+    seal::KeyName,
+    session::{BirthRefused, Life, Scope, Session},
+    time::Timestamp,
+    url::HttpUrl,
+};
+
+/// Something of ours, or the OP, does not answer now: answered with 503, worth repeating. Holds a
+/// stable code for the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unavailable(pub &'static str);
+
+/// The clock, timers, randomness, cryptography, network and log of the runtime.
+pub trait World {
+    /// The time.
+    fn now(&self) -> Timestamp;
+
+    /// Waits.
+    async fn sleep(&self, span: Duration);
+
+    /// Fresh random bytes.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the runtime has none.
+    fn random<const N: usize>(&self) -> Result<[u8; N], Unavailable>;
+
+    /// Fetches a document of the OP: status 200 only, no redirects, at most
+    /// [`crate::domain::limits::OP_DOCUMENT_BYTES`], within `timeout`.
+    ///
+    /// # Errors
+    /// [`Unavailable`] for everything else.
+    async fn fetch(&self, url: &HttpUrl, timeout: Duration) -> Result<Vec<u8>, Unavailable>;
+
+    /// Whether `signature` over `signed` is `key`'s. A key that the runtime cannot use verifies
+    /// nothing.
+    async fn verifies(
+        &self,
+        algorithm: Algorithm,
+        key: &PublicKey,
+        signed: &[u8],
+        signature: &[u8],
+    ) -> bool;
+
+    /// Encrypts and authenticates with AES-256-GCM under the key derived from `secret` for `key`
+    /// ([`crate::domain::seal::derivation_info`]); ciphertext and tag.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the runtime cannot.
+    async fn encrypt(&self, keyed: &Keyed<'_>, plaintext: &[u8]) -> Result<Vec<u8>, Unavailable>;
+
+    /// The inverse; `None` if it is no ciphertext of that key, nonce and associated data.
+    async fn decrypt(&self, keyed: &Keyed<'_>, ciphertext: &[u8]) -> Option<Vec<u8>>;
+
+    /// What is known of `issuer`'s keys; lives as long as the isolate. Never borrowed across an
+    /// `await`.
+    fn with_key_cache<T>(&self, issuer: &str, use_it: impl FnOnce(&mut KeyCache) -> T) -> T;
+
+    /// Whether this isolate hears of `fact` for the first time.
+    fn is_news(&self, fact: String) -> bool;
+
+    /// Writes one line to the log.
+    fn record(&self, event: &Event<'_>);
+}
+
+/// The parameters of one encryption.
+#[derive(Clone, Copy)]
+pub struct Keyed<'a> {
+    /// The configured secret.
+    pub secret: &'a [u8; 32],
+    /// Which derived key.
+    pub name: &'a KeyName,
+    /// The nonce.
+    pub nonce: &'a [u8; 12],
+    /// Authenticated beside the plaintext.
+    pub associated_data: &'a [u8],
+}
+
+/// A key-value namespace. A storage error is never "absent".
+pub trait Kv {
+    /// The values of `keys`, in their order, read in one operation with the shortest cache time.
+    ///
+    /// # Errors
+    /// [`Unavailable`]; also if the answer does not say about each key whether it exists.
+    async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<String>>, Unavailable>;
+
+    /// Writes a value with JSON metadata, for `ttl` (at least a minute).
+    ///
+    /// # Errors
+    /// [`Unavailable`]: it may have been written or not.
+    async fn put(
+        &self,
+        key: &str,
+        value: &str,
+        metadata: Option<&str>,
+        ttl: Duration,
+    ) -> Result<(), Unavailable>;
+
+    /// Deletes a key; one that does not exist is deleted already.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: it may have been deleted or not.
+    async fn delete(&self, key: &str) -> Result<(), Unavailable>;
+
+    /// One page of the keys that begin with `prefix`; a page may be empty and not the last.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    async fn list(&self, prefix: &str, cursor: Option<String>) -> Result<Page, Unavailable>;
+}
+
+/// One page of keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Names and, as JSON text, metadata.
+    pub keys: Vec<(String, Option<String>)>,
+    /// Where the next page begins; none after the last.
+    pub cursor: Option<String>,
+}
+
+/// Where sessions live.
+pub trait Sessions {
+    /// Begins a session, unless a logout covers it.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: the session may exist or not, and nobody has its cookies.
+    async fn register(&self, session: &Session) -> Result<Result<(), BirthRefused>, Unavailable>;
+
+    /// Whether a session lives.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    async fn alive(&self, session: &Session) -> Result<Life, Unavailable>;
+
+    /// Ends the sessions of a scope that began up to `logout`. On success every one of them has
+    /// ended. Repeating it does no harm.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: it must be repeated until it succeeds.
+    async fn end(&self, scope: &Scope, logout: Timestamp) -> Result<Ended, Unavailable>;
+
+    /// Ends one session, because the app or a new login replaced it.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    async fn end_one(&self, session: &Session) -> Result<(), Unavailable>;
+}
+
+/// What a logout found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Ended {
+    /// Sessions ended.
+    pub matched: usize,
+    /// Sessions of the scope that began after the logout, and were left alone.
+    pub later: usize,
+    /// Sessions whose subject is not the token's.
+    pub of_other_subject: usize,
+    /// Entries that we did not write, or cannot read; left alone.
+    pub unreadable: usize,
+}
+
+/// The body of a request.
+pub trait Body {
+    /// Reads it whole.
+    ///
+    /// # Errors
+    /// [`Refusal::BodyTooLarge`] as soon as more than `limit` bytes have come,
+    /// [`Refusal::BodyUnreadable`] if it breaks off.
+    async fn read(self, limit: usize) -> Result<Vec<u8>, Refusal>;
+}
+
+/// `work`, unless it takes longer than `span`.
+///
+/// # Errors
+/// Those of `work`, or [`Unavailable`] with the code `deadline_exceeded`.
+pub async fn within<T>(
+    world: &impl World,
+    span: Duration,
+    work: impl Future<Output = Result<T, Unavailable>>,
+) -> Result<T, Unavailable> {
+    match select(pin!(work), pin!(world.sleep(span))).await {
+        Either::Left((result, _)) => result,
+        Either::Right(((), _)) => Err(Unavailable("deadline_exceeded")),
+    }
+}

@@ -1,0 +1,77 @@
+//! Signatures: the step from a token that says something to one that proves it.
+
+use std::ops::Deref;
+
+use super::{
+    keys,
+    ports::{Unavailable, World},
+};
+use crate::domain::{
+    config::Issuer, jws::Unverified, key_cache::Wanted, refusal::Refusal, time::Timestamp,
+};
+
+/// Claims whose signature has been verified with a key of their issuer. Only [`verify`] makes
+/// one: to hold it is the proof.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verified<C>(C);
+
+impl<C> Deref for Verified<C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        &self.0
+    }
+}
+
+/// Why a token was not verified.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotVerified {
+    /// The token is wrong.
+    Refused(Refusal),
+    /// The keys cannot be had now: nothing is known about the token.
+    Unavailable(Unavailable),
+}
+
+impl From<Refusal> for NotVerified {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<Unavailable> for NotVerified {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Unavailable(unavailable)
+    }
+}
+
+/// Verifies the signature of a token of `issuer` that arrived at `arrived` (Back-Channel Logout
+/// 1.0 section 2.6 step 2; Core section 3.1.3.7 step 6).
+///
+/// # Errors
+/// [`NotVerified`].
+pub async fn verify<C>(
+    world: &impl World,
+    issuer: &Issuer,
+    token: Unverified<C>,
+    arrived: Timestamp,
+    deadline: Timestamp,
+) -> Result<Verified<C>, NotVerified> {
+    let wanted = Wanted {
+        key_id: token.key_id(),
+        algorithm: token.algorithm(),
+        arrived,
+    };
+    let keys = keys::find(world, issuer, &wanted, deadline).await?;
+    if keys.is_empty() {
+        return Err(Refusal::KeyUnknown.into());
+    }
+    for key in keys {
+        if world
+            .verifies(token.algorithm(), &key, token.signed(), token.signature())
+            .await
+        {
+            return Ok(Verified(token.into_claims()));
+        }
+    }
+    Err(Refusal::Signature.into())
+}

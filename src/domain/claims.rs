@@ -1,0 +1,91 @@
+//! The claims that logout tokens and ID tokens share, and the checks that both undergo
+//! (Core section 3.1.3.7, by reference from Back-Channel Logout 1.0 section 2.6).
+
+use jwt_compact::Claims;
+use serde::Deserialize;
+
+use super::{config::App, jws::TextClaim, limits, refusal::Refusal, time::Timestamp};
+
+/// `aud`: one string or several.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Audience {
+    /// A single audience.
+    One(String),
+    /// A list of audiences.
+    Many(Vec<String>),
+}
+
+impl Audience {
+    /// Whether the client is named, and nobody else: further audiences are not trusted.
+    fn is_only(&self, client_id: &str) -> bool {
+        match self {
+            Self::One(audience) => audience == client_id,
+            Self::Many(audiences) => {
+                !audiences.is_empty() && audiences.iter().all(|audience| audience == client_id)
+            }
+        }
+    }
+}
+
+/// Checks issuer, audience and authorised party of a token for `app`.
+///
+/// # Errors
+/// [`Refusal::Issuer`], [`Refusal::Audience`] or [`Refusal::AuthorizedParty`].
+pub fn check_parties(
+    app: &App,
+    iss: &TextClaim,
+    aud: Option<&Audience>,
+    azp: &TextClaim,
+) -> Result<(), Refusal> {
+    if !matches!(iss, TextClaim::Text(iss) if *iss == app.issuer.issuer) {
+        return Err(Refusal::Issuer);
+    }
+    if !aud.is_some_and(|aud| aud.is_only(&app.client_id)) {
+        return Err(Refusal::Audience);
+    }
+    match azp {
+        TextClaim::Absent => Ok(()),
+        TextClaim::Text(azp) if *azp == app.client_id => Ok(()),
+        _ => Err(Refusal::AuthorizedParty),
+    }
+}
+
+/// Checks `exp`, `nbf` and `iat` with [`limits::CLOCK_SKEW`] of tolerance; gives `iat`.
+///
+/// # Errors
+/// [`Refusal::ExpirationMissing`], [`Refusal::Expired`], [`Refusal::NotYetValid`],
+/// [`Refusal::IssuedAtMissing`] or [`Refusal::IssuedInFuture`].
+pub fn check_times<C>(claims: &Claims<C>, now: Timestamp) -> Result<Timestamp, Refusal> {
+    let latest = now.plus(limits::CLOCK_SKEW);
+    let expires = claims.expiration.ok_or(Refusal::ExpirationMissing)?;
+    // "On or after" (RFC 7519 section 4.1.4).
+    if now >= Timestamp::from_seconds(expires.timestamp()).plus(limits::CLOCK_SKEW) {
+        return Err(Refusal::Expired);
+    }
+    if claims
+        .not_before
+        .is_some_and(|nbf| Timestamp::from_seconds(nbf.timestamp()) > latest)
+    {
+        return Err(Refusal::NotYetValid);
+    }
+    let issued = claims.issued_at.ok_or(Refusal::IssuedAtMissing)?;
+    let issued = Timestamp::from_seconds(issued.timestamp());
+    if issued > latest {
+        return Err(Refusal::IssuedInFuture);
+    }
+    Ok(issued)
+}
+
+/// A claim that names a subject or a session: a non-empty string where it occurs.
+///
+/// # Errors
+/// [`Refusal::SubjectMalformed`]: a `sid` of another type must never count as "no sid", which
+/// would widen a logout to the whole user.
+pub fn identifier(claim: TextClaim) -> Result<Option<String>, Refusal> {
+    match claim {
+        TextClaim::Absent => Ok(None),
+        TextClaim::Text(text) if !text.is_empty() => Ok(Some(text)),
+        _ => Err(Refusal::SubjectMalformed),
+    }
+}

@@ -1,0 +1,432 @@
+//! The configuration, parsed into types that cannot be wrong.
+//!
+//! One structured variable per issuer (`ISSUER_<name>`) and per app (`APP_<name>`), and the secret
+//! `SEAL_KEYS`. Parsing reports every problem at once, each with the name of its field.
+
+mod fields;
+
+use std::{fmt, rc::Rc, time::Duration};
+
+use base64ct::{Base64, Encoding};
+
+use self::fields::Fields;
+use super::{
+    digest::Digest,
+    jws::Algorithm,
+    limits,
+    route::{self, Route},
+    url::{self, HttpUrl, Schemes},
+};
+
+/// Everything an operator configures.
+#[derive(Debug)]
+pub struct Config {
+    /// The protected apps, in the order of their names.
+    pub apps: Vec<Rc<App>>,
+    /// The key that seals cookies.
+    pub seal_key: SealKey,
+}
+
+/// An `OpenID` Provider that the apps trust.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Issuer {
+    /// The issuer identifier, compared byte by byte with `iss`.
+    pub issuer: String,
+    /// Where its keys are.
+    pub keys: KeySource,
+    /// Whether `http` is acceptable in the addresses of this issuer (development).
+    pub schemes: Schemes,
+    /// The one algorithm of its logout tokens.
+    pub logout_alg: Algorithm,
+    /// The one algorithm of its ID tokens.
+    pub id_token_alg: Algorithm,
+}
+
+/// Where an issuer's keys are.
+#[derive(Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// A metadata document that names the `jwks_uri` (Discovery section 4).
+    Discovery(HttpUrl),
+    /// A fixed `jwks_uri`.
+    KeySet(HttpUrl),
+}
+
+/// One protected relying party.
+#[derive(Debug, PartialEq, Eq)]
+pub struct App {
+    /// The part of the variable's name after `APP_`.
+    pub name: String,
+    /// Stands for name, issuer and client in seals: a seal of another app never opens.
+    pub id: Digest,
+    /// The OP it uses.
+    pub issuer: Rc<Issuer>,
+    /// Its client identifier there: the audience of its tokens.
+    pub client_id: String,
+    /// Where it lives.
+    pub routes: Vec<Route>,
+    /// Path of its back-channel logout endpoint, on the hosts of its routes.
+    pub logout_path: String,
+    /// Where requests go: scheme and authority. Without it each goes to its own URL.
+    pub origin: Option<HttpUrl>,
+    /// The cookies that carry its login.
+    pub session_cookies: CookieNames,
+    /// Cookies that are left as they are although they are `HttpOnly`.
+    pub never: CookieNames,
+    /// How long a session may live, whatever else happens.
+    pub session_lifetime: Duration,
+}
+
+/// Cookie names, or beginnings of names (written with `*` at the end). Case matters.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct CookieNames(Vec<String>);
+
+impl CookieNames {
+    /// Whether `name` is one of them.
+    #[must_use]
+    pub fn contain(&self, name: &str) -> bool {
+        self.0
+            .iter()
+            .any(|pattern| match pattern.strip_suffix('*') {
+                Some(prefix) => name.starts_with(prefix),
+                None => name == pattern,
+            })
+    }
+}
+
+/// A key that seals cookies.
+#[derive(PartialEq, Eq)]
+pub struct SealKey {
+    /// Names the key in every seal.
+    pub id: String,
+    /// 256 bits.
+    pub key: [u8; 32],
+}
+
+impl fmt::Debug for SealKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SealKey")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One thing that is wrong with the configuration. Never holds a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Variable and field, as in `APP_SHOP.routes[1]`.
+    pub field: String,
+    /// What is wrong, for a person.
+    pub reason: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.reason)
+    }
+}
+
+/// Reads the variables, each a name and the JSON text of its value; those that do not concern us
+/// are ignored.
+///
+/// # Errors
+/// Every [`Problem`] there is.
+pub fn parse(variables: &[(String, String)]) -> Result<Config, Vec<Problem>> {
+    let mut problems = Vec::new();
+    let mut variables: Vec<_> = variables.iter().collect();
+    variables.sort();
+
+    let mut issuers = Vec::new();
+    for (name, json) in &variables {
+        if name.starts_with("ISSUER_") {
+            let mut fields = Fields::of(name, json, &mut problems);
+            if let Some(issuer) = read_issuer(&mut fields) {
+                issuers.push(Rc::new(issuer));
+            }
+            fields.refuse_unknown();
+        }
+    }
+    for (position, issuer) in issuers.iter().enumerate() {
+        if issuers
+            .iter()
+            .take(position)
+            .any(|other| other.issuer == issuer.issuer)
+        {
+            problems.push(Problem {
+                field: "ISSUER_*.issuer".into(),
+                reason: format!("{} is configured twice", issuer.issuer),
+            });
+        }
+    }
+
+    let mut apps = Vec::new();
+    for (name, json) in &variables {
+        if let Some(app_name) = name.strip_prefix("APP_") {
+            let mut fields = Fields::of(name, json, &mut problems);
+            if let Some(app) = read_app(app_name, &mut fields, &issuers) {
+                apps.push(Rc::new(app));
+            }
+            fields.refuse_unknown();
+        }
+    }
+    if !variables.iter().any(|(name, _)| name.starts_with("APP_")) {
+        problems.push(Problem {
+            field: "APP_*".into(),
+            reason: "no app is configured".into(),
+        });
+    }
+    problems.extend(conflicts(&apps));
+
+    let seal_key = match variables.iter().find(|(name, _)| name == "SEAL_KEYS") {
+        Some((_, json)) => read_seal_key(json, &mut problems),
+        None => {
+            problems.push(Problem {
+                field: "SEAL_KEYS".into(),
+                reason: "the secret is missing".into(),
+            });
+            None
+        }
+    };
+    match seal_key {
+        Some(seal_key) if problems.is_empty() => Ok(Config { apps, seal_key }),
+        _ => Err(problems),
+    }
+}
+
+fn read_issuer(fields: &mut Fields<'_>) -> Option<Issuer> {
+    let schemes = if fields.flag("allow_insecure_http") {
+        Schemes::HttpToo
+    } else {
+        Schemes::Https
+    };
+    let issuer = fields.required_text("issuer");
+    let discovery = fields.text("discovery");
+    let jwks_uri = fields.text("jwks_uri");
+    let logout_alg = read_algorithm(fields, "logout_alg");
+    let id_token_alg = read_algorithm(fields, "id_token_alg");
+
+    let issuer = issuer?;
+    if let Err(problem) = HttpUrl::parse(&issuer, schemes) {
+        fields.problem("issuer", problem.to_string());
+        return None;
+    }
+    if issuer.contains('?') {
+        fields.problem(
+            "issuer",
+            "may have no query (OpenID Connect Core section 2)",
+        );
+        return None;
+    }
+    let (field, address) = match (discovery, jwks_uri) {
+        (Some(_), Some(_)) => {
+            fields.problem("jwks_uri", "give either jwks_uri or discovery, not both");
+            return None;
+        }
+        (None, Some(jwks_uri)) => ("jwks_uri", jwks_uri),
+        (Some(discovery), None) => ("discovery", discovery),
+        // Appended, not put in place of the issuer's path (Discovery section 4.1).
+        (None, None) => (
+            "discovery",
+            format!(
+                "{}/.well-known/openid-configuration",
+                issuer.trim_end_matches('/')
+            ),
+        ),
+    };
+    let address = match HttpUrl::parse(&address, schemes) {
+        Ok(address) => address,
+        Err(problem) => {
+            fields.problem(field, problem.to_string());
+            return None;
+        }
+    };
+    Some(Issuer {
+        issuer,
+        keys: if field == "jwks_uri" {
+            KeySource::KeySet(address)
+        } else {
+            KeySource::Discovery(address)
+        },
+        schemes,
+        logout_alg: logout_alg?,
+        id_token_alg: id_token_alg?,
+    })
+}
+
+fn read_algorithm(fields: &mut Fields<'_>, name: &str) -> Option<Algorithm> {
+    let Some(text) = fields.text(name) else {
+        return Some(Algorithm::Rs256);
+    };
+    let algorithm = Algorithm::parse(&text);
+    if algorithm.is_none() {
+        fields.problem(name, "is not an algorithm that is supported here: RS256");
+    }
+    algorithm
+}
+
+fn read_app(name: &str, fields: &mut Fields<'_>, issuers: &[Rc<Issuer>]) -> Option<App> {
+    if name.is_empty() {
+        fields.problem("", "needs a name after APP_");
+    }
+    let issuer = fields.required_text("issuer");
+    let client_id = fields.required_text("client_id");
+    let routes = read_routes(fields);
+    let logout_path = fields.required_text("logout_path");
+    let origin = read_origin(fields);
+    let session_cookies = read_cookie_names(fields, "session_cookies");
+    let never = read_cookie_names(fields, "never");
+    let session_lifetime = fields
+        .seconds("session_lifetime")
+        .unwrap_or(limits::SESSION_LIFETIME);
+
+    if session_cookies.0.is_empty() {
+        fields.problem("session_cookies", "must name at least one cookie");
+    }
+    if !limits::SESSION_LIFETIME_BOUNDS.contains(&session_lifetime) {
+        fields.problem("session_lifetime", "must be from 60 to 2592000 seconds");
+    }
+    let known = issuer.as_ref().and_then(|issuer| {
+        let known = issuers
+            .iter()
+            .find(|known| known.issuer == *issuer)
+            .cloned();
+        if known.is_none() {
+            fields.problem("issuer", "is no configured issuer (ISSUER_*.issuer)");
+        }
+        known
+    });
+    if logout_path
+        .as_ref()
+        .is_some_and(|path| !route::is_plain_path(path) || route::own_path(path).is_some())
+    {
+        fields.problem(
+            "logout_path",
+            "must be an absolute path of plain segments, not under /.edge-logout/",
+        );
+    }
+    let (issuer, client_id) = (known?, client_id?);
+    Some(App {
+        name: name.to_owned(),
+        id: Digest::of("app", &[name, &issuer.issuer, &client_id]),
+        issuer,
+        client_id,
+        routes: routes?,
+        logout_path: logout_path?,
+        origin: origin?,
+        session_cookies,
+        never,
+        session_lifetime,
+    })
+}
+
+/// `Some(None)` where no origin is configured, `None` where a wrong one is.
+fn read_origin(fields: &mut Fields<'_>) -> Option<Option<HttpUrl>> {
+    let Some(text) = fields.text("origin") else {
+        return Some(None);
+    };
+    let reason = match HttpUrl::parse(&text, Schemes::HttpToo) {
+        Ok(origin) if origin.is_bare_origin() => return Some(Some(origin)),
+        Ok(_) => "is scheme and host only: the path is the request's".to_owned(),
+        Err(problem) => problem.to_string(),
+    };
+    fields.problem("origin", reason);
+    None
+}
+
+fn read_routes(fields: &mut Fields<'_>) -> Option<Vec<Route>> {
+    let texts = fields.texts("routes");
+    if texts.is_empty() {
+        fields.problem("routes", "must name at least one host and path");
+    }
+    let mut routes = Vec::new();
+    for (position, text) in texts.iter().enumerate() {
+        match Route::parse(text) {
+            Some(route) => routes.push(route),
+            None => fields.problem(
+                &format!("routes[{position}]"),
+                "must be host[:port]/prefix, without scheme, wildcard or trailing slash",
+            ),
+        }
+    }
+    (!texts.is_empty() && routes.len() == texts.len()).then_some(routes)
+}
+
+fn read_cookie_names(fields: &mut Fields<'_>, name: &str) -> CookieNames {
+    let names = fields.texts(name);
+    let is_name = |text: &str| {
+        let stem = text.strip_suffix('*').unwrap_or(text);
+        !stem.is_empty()
+            && stem
+                .bytes()
+                .all(|b| b.is_ascii_graphic() && !b"*=;,\"".contains(&b))
+    };
+    for (position, text) in names.iter().enumerate() {
+        if !is_name(text) {
+            fields.problem(
+                &format!("{name}[{position}]"),
+                "must be a cookie name, or the beginning of names followed by *",
+            );
+        }
+    }
+    CookieNames(names)
+}
+
+/// Two apps that claim one place.
+fn conflicts(apps: &[Rc<App>]) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (position, app) in apps.iter().enumerate() {
+        for other in apps.iter().take(position) {
+            for route in &app.routes {
+                if other.routes.contains(route) {
+                    problems.push(Problem {
+                        field: format!("APP_{}.routes", app.name),
+                        reason: format!("{route} belongs to APP_{} already", other.name),
+                    });
+                }
+                let same_host = other.routes.iter().any(|theirs| theirs.host == route.host);
+                if same_host && app.logout_path == other.logout_path {
+                    problems.push(Problem {
+                        field: format!("APP_{}.logout_path", app.name),
+                        reason: format!("is APP_{}'s on the same host", other.name),
+                    });
+                }
+            }
+        }
+    }
+    problems
+}
+
+/// `SEAL_KEYS`: a JSON list of one `{"id": ..., "key": base64 of 32 bytes}`.
+fn read_seal_key(json: &str, problems: &mut Vec<Problem>) -> Option<SealKey> {
+    let entries: Vec<serde_json::Value> = serde_json::from_str(json).unwrap_or_default();
+    let [entry] = entries.as_slice() else {
+        problems.push(Problem {
+            field: "SEAL_KEYS".into(),
+            reason: "must be a JSON list of exactly one key".into(),
+        });
+        return None;
+    };
+    let mut fields = Fields::of("SEAL_KEYS[0]", &entry.to_string(), problems);
+    let id = fields.required_text("id");
+    let key = fields.required_text("key");
+    fields.refuse_unknown();
+    let id = id.filter(|id| {
+        let right = url::is_token(id) && id.len() <= 16;
+        if !right {
+            fields.problem("id", "must be 1 to 16 letters, digits, - or _");
+        }
+        right
+    });
+    let mut bytes = [0; 32];
+    let read = Base64::decode(&key?, &mut bytes).map(<[u8]>::len);
+    if read != Ok(bytes.len()) {
+        fields.problem("key", "must be the base64 of 32 random bytes");
+        return None;
+    }
+    Some(SealKey {
+        id: id?,
+        key: bytes,
+    })
+}
+
+#[cfg(test)]
+mod tests;

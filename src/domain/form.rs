@@ -1,0 +1,109 @@
+//! The back channel's request as HTTP shows it (Back-Channel Logout 1.0 section 2.5).
+
+use super::{limits, refusal::Refusal};
+
+/// Checks what can be checked before the body is read.
+///
+/// Only the media type counts: some HTTP clients name ISO-8859-1 as the charset, and a token is
+/// ASCII in any.
+///
+/// # Errors
+/// [`Refusal::Method`], [`Refusal::ContentType`] or [`Refusal::ContentEncoding`].
+pub fn check_head(
+    method: &str,
+    content_type: Option<&str>,
+    content_encoding: Option<&str>,
+) -> Result<(), Refusal> {
+    if method != "POST" {
+        return Err(Refusal::Method);
+    }
+    let media_type = content_type.unwrap_or_default().split(';').next();
+    if !media_type
+        .unwrap_or_default()
+        .trim()
+        .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+    {
+        return Err(Refusal::ContentType);
+    }
+    if content_encoding.is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
+        return Err(Refusal::ContentEncoding);
+    }
+    Ok(())
+}
+
+/// The one `logout_token` of the form; other fields are ignored.
+///
+/// # Errors
+/// [`Refusal::TokenMissing`], [`Refusal::TokenRepeated`] or [`Refusal::TokenTooLarge`].
+pub fn logout_token(body: &[u8]) -> Result<String, Refusal> {
+    let mut tokens = form_urlencoded::parse(body)
+        .filter(|(name, _)| name == "logout_token")
+        .map(|(_, value)| value);
+    let token = tokens.next().ok_or(Refusal::TokenMissing)?;
+    if tokens.next().is_some() {
+        return Err(Refusal::TokenRepeated);
+    }
+    if token.len() > limits::TOKEN_BYTES {
+        return Err(Refusal::TokenTooLarge);
+    }
+    if token.is_empty() {
+        return Err(Refusal::TokenMissing);
+    }
+    Ok(token.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_media_type_decides_and_its_parameters_do_not() {
+        for right in [
+            "application/x-www-form-urlencoded",
+            "application/x-www-form-urlencoded; charset=ISO-8859-1",
+            "Application/X-WWW-Form-Urlencoded;charset=utf-8",
+        ] {
+            assert_eq!(check_head("POST", Some(right), None), Ok(()), "{right}");
+        }
+        for wrong in [None, Some("application/json"), Some("multipart/form-data")] {
+            assert_eq!(check_head("POST", wrong, None), Err(Refusal::ContentType));
+        }
+    }
+
+    #[test]
+    fn only_a_plain_post_is_taken() {
+        let form = Some("application/x-www-form-urlencoded");
+        for method in ["GET", "HEAD", "OPTIONS", "PUT", "post", "QUERY"] {
+            assert_eq!(check_head(method, form, None), Err(Refusal::Method));
+        }
+        assert_eq!(
+            check_head("POST", form, Some("gzip")),
+            Err(Refusal::ContentEncoding)
+        );
+    }
+
+    #[test]
+    fn the_token_occurs_exactly_once() {
+        assert_eq!(
+            logout_token(b"x=1&logout_token=a.b.c&y=%zz").as_deref(),
+            Ok("a.b.c")
+        );
+        assert_eq!(
+            logout_token(b"logout%5Ftoken=a%2Eb.c").as_deref(),
+            Ok("a.b.c")
+        );
+        for (body, refusal) in [
+            (&b""[..], Refusal::TokenMissing),
+            (b"logout_token=", Refusal::TokenMissing),
+            (b"Logout_Token=a.b.c", Refusal::TokenMissing),
+            (
+                b"logout_token=a.b.c&logout_token=a.b.c",
+                Refusal::TokenRepeated,
+            ),
+        ] {
+            assert_eq!(logout_token(body), Err(refusal));
+        }
+        let long = format!("logout_token={}", "a".repeat(limits::TOKEN_BYTES + 1));
+        assert_eq!(logout_token(long.as_bytes()), Err(Refusal::TokenTooLarge));
+    }
+}

@@ -1,0 +1,59 @@
+//! The ID token with which an app announces a login (Core sections 2 and 3.1.3.7).
+
+use serde::Deserialize;
+
+use super::{
+    claims::{self, Audience},
+    config::App,
+    jws::{self, Presence, TextClaim, Unverified},
+    refusal::Refusal,
+    time::Timestamp,
+};
+
+/// Who logged in, and when.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdClaims {
+    /// `sub`.
+    pub sub: String,
+    /// `sid`, without which a logout of one session cannot be told from others'.
+    pub sid: Option<String>,
+    /// `iat`: the login time of the session that this token begins.
+    pub issued_at: Timestamp,
+}
+
+#[derive(Deserialize)]
+struct RawClaims {
+    #[serde(default)]
+    iss: TextClaim,
+    aud: Option<Audience>,
+    #[serde(default)]
+    azp: TextClaim,
+    #[serde(default)]
+    sub: TextClaim,
+    #[serde(default)]
+    sid: TextClaim,
+    #[serde(default)]
+    events: Presence,
+}
+
+/// Reads an ID token for `app` and does every check that needs no key.
+///
+/// # Errors
+/// The first [`Refusal`], cheapest checks first.
+pub fn read(token: &str, app: &App, now: Timestamp) -> Result<Unverified<IdClaims>, Refusal> {
+    jws::read::<RawClaims>(token, app.issuer.id_token_alg, &["jwt"])?.try_map(|read| {
+        let raw = &read.custom;
+        // Kinds of token exclude each other (RFC 8725 section 3.12).
+        if raw.events == Presence::Present {
+            return Err(Refusal::NotAnIdToken);
+        }
+        claims::check_parties(app, &raw.iss, raw.aud.as_ref(), &raw.azp)?;
+        let issued_at = claims::check_times(&read, now)?;
+        let raw = read.custom;
+        Ok(IdClaims {
+            sub: claims::identifier(raw.sub)?.ok_or(Refusal::SubjectMissing)?,
+            sid: claims::identifier(raw.sid)?,
+            issued_at,
+        })
+    })
+}

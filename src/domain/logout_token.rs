@@ -1,0 +1,118 @@
+//! The logout token (Back-Channel Logout 1.0 section 2.4) and its validation (section 2.6).
+//!
+//! The steps of section 2.6, each tagged where it is done:
+//! (1) decrypt; (2) verify the signature; (3) check `alg`; (4) check `iss`, `aud`, `iat`, `exp`;
+//! (5) `sub` or `sid`; (6) `events`; (7) no `nonce`; (8) `jti` not seen before; (9)-(11) compare
+//! with the ID token. (2) is `app::verify`. (1) does not occur: a token of five segments is
+//! malformed here. (8)-(11) are optional: a repeat does no harm (see `session`), and real OPs send
+//! a `sub` that differs from the ID token's.
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, de::IgnoredAny};
+
+use super::{
+    claims::{self, Audience},
+    config::App,
+    jws::{self, Presence, TextClaim, Unverified},
+    refusal::Refusal,
+    time::Timestamp,
+};
+
+/// What a logout token orders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogoutClaims {
+    /// Whose sessions end.
+    pub target: Target,
+    /// `iat`: sessions that began later are not meant.
+    pub issued_at: Timestamp,
+}
+
+/// Whom a logout ends (section 2.4: `sub`, `sid`, or both).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// The sessions of this `sid`. A `sub` beside it never widens that.
+    Session {
+        /// `sid`.
+        sid: String,
+        /// `sub`, if the token has one.
+        sub: Option<String>,
+    },
+    /// All sessions of this `sub`.
+    Subject {
+        /// `sub`.
+        sub: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct RawClaims {
+    #[serde(default)]
+    iss: TextClaim,
+    aud: Option<Audience>,
+    #[serde(default)]
+    azp: TextClaim,
+    #[serde(default)]
+    sub: TextClaim,
+    #[serde(default)]
+    sid: TextClaim,
+    #[serde(default)]
+    jti: TextClaim,
+    events: Option<Events>,
+    #[serde(default)]
+    nonce: Presence,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Events {
+    Object(EventMembers),
+    Other(IgnoredAny),
+}
+
+/// The flattened rest makes this a JSON object: a derived struct alone would also take an array.
+#[derive(Deserialize)]
+struct EventMembers {
+    #[serde(rename = "http://schemas.openid.net/event/backchannel-logout")]
+    logout: HashMap<String, IgnoredAny>,
+    #[serde(flatten)]
+    _rest: HashMap<String, IgnoredAny>,
+}
+
+/// Reads a logout token for `app` and does every check that needs no key.
+///
+/// # Errors
+/// The first [`Refusal`], cheapest checks first.
+pub fn read(token: &str, app: &App, now: Timestamp) -> Result<Unverified<LogoutClaims>, Refusal> {
+    // (3)
+    jws::read::<RawClaims>(token, app.issuer.logout_alg, &["jwt", "logout+jwt"])?.try_map(|read| {
+        let raw = &read.custom;
+        // (4)
+        claims::check_parties(app, &raw.iss, raw.aud.as_ref(), &raw.azp)?;
+        let issued_at = claims::check_times(&read, now)?;
+        let raw = read.custom;
+        // (6)
+        if !matches!(
+            raw.events,
+            Some(Events::Object(EventMembers { logout: _, .. }))
+        ) {
+            return Err(Refusal::Event);
+        }
+        // (7)
+        if raw.nonce == Presence::Present {
+            return Err(Refusal::Nonce);
+        }
+        // Section 2.4 requires it; nothing is kept of it.
+        if !matches!(raw.jti, TextClaim::Text(jti) if !jti.is_empty()) {
+            return Err(Refusal::TokenId);
+        }
+        // (5)
+        let sub = claims::identifier(raw.sub)?;
+        let target = match (claims::identifier(raw.sid)?, sub) {
+            (Some(sid), sub) => Target::Session { sid, sub },
+            (None, Some(sub)) => Target::Subject { sub },
+            (None, None) => return Err(Refusal::SubjectMissing),
+        };
+        Ok(LogoutClaims { target, issued_at })
+    })
+}

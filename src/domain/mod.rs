@@ -1,0 +1,20 @@
+//! The decisions of edge-logout: pure functions and the types they are made of.
+
+pub mod claims;
+pub mod config;
+pub mod cookie;
+pub mod digest;
+pub mod form;
+pub mod gate;
+pub mod id_token;
+pub mod jwks;
+pub mod jws;
+pub mod key_cache;
+pub mod limits;
+pub mod logout_token;
+pub mod refusal;
+pub mod route;
+pub mod seal;
+pub mod session;
+pub mod time;
+pub mod url;

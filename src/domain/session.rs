@@ -1,0 +1,214 @@
+//! Sessions, and what ends them.
+//!
+//! A logout at T (the logout token's `iat`) ends the sessions that began before it. Nothing is
+//! remembered of single tokens: a repeat of one ends only what the first could have ended.
+
+use std::fmt;
+
+use base64ct::{Base64UrlUnpadded, Encoding};
+use serde::{Deserialize, Serialize};
+
+use super::{config::App, digest::Digest, limits, logout_token::Target, time::Timestamp};
+
+/// A random name of 128 bits for one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SessionId([u8; 16]);
+
+impl SessionId {
+    /// The id made of these random bytes.
+    #[must_use]
+    pub const fn from_random(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Display for SessionId {
+    /// Base64url without padding: 22 characters.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&Base64UrlUnpadded::encode_string(&self.0))
+    }
+}
+
+/// Stands for all sessions of one user at one app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SubjectKey(pub Digest);
+
+/// Stands for the sessions of one `sid` at one app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SidKey(pub Digest);
+
+impl SubjectKey {
+    /// The key of `sub` at `app`.
+    #[must_use]
+    pub fn of(app: &App, sub: &str) -> Self {
+        Self(Digest::of(
+            "sub",
+            &[&app.issuer.issuer, &app.client_id, sub],
+        ))
+    }
+}
+
+impl SidKey {
+    /// The key of `sid` at `app`.
+    #[must_use]
+    pub fn of(app: &App, sid: &str) -> Self {
+        Self(Digest::of(
+            "sid",
+            &[&app.issuer.issuer, &app.client_id, sid],
+        ))
+    }
+}
+
+/// One login at one app.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Its name.
+    pub id: SessionId,
+    /// Whose it is.
+    pub subject: SubjectKey,
+    /// Its `sid`.
+    pub sid: SidKey,
+    /// The `iat` of the ID token that began it; never moved by a later one.
+    pub login: Timestamp,
+    /// When we registered it.
+    pub registered_at: Timestamp,
+    /// When it ends by itself.
+    pub expires: Timestamp,
+}
+
+/// Which sessions a logout ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Those of this `sid`; the token's `sub`, if any, is only compared with theirs.
+    Sid(SidKey, Option<SubjectKey>),
+    /// All of this user.
+    Subject(SubjectKey),
+}
+
+impl Scope {
+    /// The scope of a logout token's target at `app`.
+    #[must_use]
+    pub fn of(app: &App, target: &Target) -> Self {
+        match target {
+            Target::Session { sid, sub } => Self::Sid(
+                SidKey::of(app, sid),
+                sub.as_ref().map(|sub| SubjectKey::of(app, sub)),
+            ),
+            Target::Subject { sub } => Self::Subject(SubjectKey::of(app, sub)),
+        }
+    }
+}
+
+/// The mark of a logout in KV: sessions with a login up to this moment have ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Mark(pub Timestamp);
+
+impl Mark {
+    /// Whether a session that began at `login` is ended by this mark, or refused at birth: one
+    /// line for both, because KV has no common order of the two.
+    #[must_use]
+    pub fn covers(self, login: Timestamp) -> bool {
+        login <= self.0.plus(limits::KV_ORDER_MARGIN)
+    }
+}
+
+/// Whether a session lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// It does.
+    Alive,
+    /// It does not, and why.
+    Ended(EndedBy),
+}
+
+/// Why a session does not live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndedBy {
+    /// A logout's mark.
+    Mark,
+    /// Its entry was deleted.
+    Deletion,
+    /// Its lifetime.
+    Lifetime,
+}
+
+impl EndedBy {
+    /// The stable code for logs.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Mark => "ended_by_mark",
+            Self::Deletion => "ended_by_deletion",
+            Self::Lifetime => "ended_by_lifetime",
+        }
+    }
+}
+
+/// Decides whether a session lives, by what KV holds: its entry, and the marks of its `sid` and
+/// subject.
+#[must_use]
+pub fn judge(
+    session: &Session,
+    entry_exists: bool,
+    marks: &[Option<Mark>],
+    now: Timestamp,
+) -> Life {
+    if now >= session.expires {
+        Life::Ended(EndedBy::Lifetime)
+    } else if marks
+        .iter()
+        .flatten()
+        .any(|mark| mark.covers(session.login))
+    {
+        Life::Ended(EndedBy::Mark)
+    } else if !entry_exists && now >= session.registered_at.plus(limits::KV_ENTRY_LAG) {
+        Life::Ended(EndedBy::Deletion)
+    } else {
+        Life::Alive
+    }
+}
+
+/// Why a login does not become a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BirthRefused {
+    /// A logout covers it.
+    LoggedOut,
+    /// Its ID token is older than [`limits::LOGIN_MAX_AGE`]: the marks that might cover it need
+    /// not exist any more.
+    TooOld,
+}
+
+impl BirthRefused {
+    /// The stable code for logs.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::LoggedOut => "birth_refused_logged_out",
+            Self::TooOld => "birth_refused_login_too_old",
+        }
+    }
+}
+
+/// Decides whether a login becomes a session, by the marks of its `sid` and subject.
+///
+/// # Errors
+/// [`BirthRefused`].
+pub fn admit(session: &Session, marks: &[Option<Mark>]) -> Result<(), BirthRefused> {
+    if marks
+        .iter()
+        .flatten()
+        .any(|mark| mark.covers(session.login))
+    {
+        Err(BirthRefused::LoggedOut)
+    } else if session.registered_at > session.login.plus(limits::LOGIN_MAX_AGE) {
+        Err(BirthRefused::TooOld)
+    } else {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

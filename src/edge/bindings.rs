@@ -1,0 +1,78 @@
+//! What `wrangler.toml` and the secrets give the Worker.
+
+use std::{cell::OnceCell, rc::Rc};
+
+use js_sys::{JSON, Object, Reflect};
+use wasm_bindgen::{JsCast as _, JsValue};
+use worker::{Env, Fetcher, console_error};
+
+use super::{kv::Namespace, runtime::Runtime};
+use crate::domain::config::{self, Config};
+
+/// The bindings of one request, over the configuration of the isolate.
+pub(super) struct Bindings {
+    pub(super) config: Rc<Config>,
+    pub(super) kv: Namespace,
+    pub(super) assets: Option<Fetcher>,
+    pub(super) world: Runtime,
+}
+
+thread_local! {
+    /// Parsed once: an isolate never sees another configuration.
+    static CONFIG: OnceCell<Option<Rc<Config>>> = const { OnceCell::new() };
+}
+
+impl Bindings {
+    /// `None` if the configuration or a binding is wrong; the log says how.
+    pub(super) fn of(env: &Env) -> Option<Self> {
+        let config = CONFIG.with(|cell| cell.get_or_init(|| read_config(env)).clone())?;
+        match env.kv("SESSIONS") {
+            Ok(kv) => Some(Self {
+                config,
+                kv: Namespace(kv),
+                assets: env.assets("ASSETS").ok(),
+                world: Runtime,
+            }),
+            Err(_) => {
+                report("SESSIONS: the KV namespace is not bound");
+                None
+            }
+        }
+    }
+}
+
+fn read_config(env: &Env) -> Option<Rc<Config>> {
+    let mut variables = Vec::new();
+    for name in Object::keys(env.unchecked_ref::<Object>())
+        .iter()
+        .filter_map(|name| name.as_string())
+    {
+        let is_ours =
+            name.starts_with("ISSUER_") || name.starts_with("APP_") || name == "SEAL_KEYS";
+        if is_ours && let Ok(value) = Reflect::get(env, &JsValue::from_str(&name)) {
+            // A table arrives as an object, a secret as text.
+            let json = value.as_string().or_else(|| {
+                JSON::stringify(&value)
+                    .ok()
+                    .and_then(|text| text.as_string())
+            });
+            variables.push((name, json.unwrap_or_default()));
+        }
+    }
+    match config::parse(&variables) {
+        Ok(config) => Some(Rc::new(config)),
+        Err(problems) => {
+            for problem in problems {
+                report(&problem.to_string());
+            }
+            None
+        }
+    }
+}
+
+fn report(problem: &str) {
+    console_error!(
+        "{}",
+        serde_json::json!({ "code": "configuration_wrong", "problem": problem })
+    );
+}

@@ -1,0 +1,80 @@
+//! The Workers runtime behind the ports. No decision about tokens or sessions is made here.
+
+mod back_channel;
+mod bindings;
+mod http;
+mod kv;
+mod pages;
+mod proxy;
+mod runtime;
+mod webcrypto;
+
+use std::rc::Rc;
+
+use worker::{Context, Env, event};
+
+use self::bindings::Bindings;
+use crate::{
+    app::{
+        front::{Front, Served},
+        kv_sessions::KvSessions,
+    },
+    domain::{
+        route::{self, Place},
+        url::RequestUrl,
+    },
+};
+
+#[event(start)]
+fn start() {
+    console_error_panic_hook::set_once();
+}
+
+/// Every request of every host comes in here.
+#[event(fetch)]
+async fn fetch(
+    request: web_sys::Request,
+    env: Env,
+    context: Context,
+) -> worker::Result<web_sys::Response> {
+    let Some(bindings) = Bindings::of(&env) else {
+        // Never forwarded: what the gate would have decided is unknown. The log says why.
+        return http::plain(500, "edge-logout is not configured correctly.\n");
+    };
+    let bindings = Rc::new(bindings);
+    let url = request.url();
+    let Some(target) = RequestUrl::parse(&url) else {
+        return http::plain(400, "Bad request.\n");
+    };
+    match route::locate(&bindings.config, target.host, target.path) {
+        Place::Own(path) => pages::own_path(&bindings, &request, path).await,
+        Place::Nowhere => http::plain(404, "Not found.\n"),
+        Place::BackChannel(app) => back_channel::receive(&bindings, &context, app, request).await,
+        Place::App(app, prefix) => {
+            let seen = proxy::Seen::of(&request);
+            let front = Front {
+                world: &bindings.world,
+                sessions: &KvSessions {
+                    world: &bindings.world,
+                    kv: &bindings.kv,
+                    lifetime: app.session_lifetime,
+                },
+                config: &bindings.config,
+                app,
+                request: seen.as_request(&target),
+            };
+            let origin = proxy::Behind {
+                request: &request,
+                target: &target,
+                app,
+            };
+            match front.serve(&origin).await {
+                Served::Reply(reply, changes) => match proxy::apply(reply, &changes) {
+                    Ok(response) => Ok(response),
+                    Err(_) => pages::undeliverable(&bindings, &seen, prefix).await,
+                },
+                Served::Own(own) => pages::render(&bindings, &seen, &url, prefix, &own).await,
+            }
+        }
+    }
+}

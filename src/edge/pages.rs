@@ -1,0 +1,141 @@
+//! The Worker's own answers: pages of `www` for people, short texts for programs.
+
+use web_sys::Response;
+use worker::Result;
+
+use super::{bindings::Bindings, http, proxy::Seen};
+use crate::app::front::{Own, OwnKind};
+
+/// No script at all, nothing from elsewhere.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Serves a path of our own: the files of `www`, and a sign of life.
+pub(super) async fn own_path(
+    bindings: &Bindings,
+    request: &web_sys::Request,
+    path: &str,
+) -> Result<Response> {
+    if !matches!(request.method().as_str(), "GET" | "HEAD") {
+        let response = http::plain(405, "Method not allowed.\n")?;
+        response.headers().set("Allow", "GET, HEAD")?;
+        return Ok(response);
+    }
+    if path == "/health" {
+        return http::plain(200, "ok\n");
+    }
+    match asset(bindings, path).await {
+        Some(file) => {
+            let response = Response::new_with_opt_readable_stream_and_init(
+                file.body().as_ref(),
+                &http::init(200),
+            )?;
+            let headers = response.headers();
+            if let Some(kind) = http::header(&file.headers(), "content-type") {
+                headers.set("Content-Type", &kind)?;
+            }
+            headers.set("Cache-Control", "public, max-age=300")?;
+            secure(&response)?;
+            Ok(response)
+        }
+        None => http::plain(404, "Not found.\n"),
+    }
+}
+
+/// An answer of the gate: a page where a person looks, a text elsewhere.
+pub(super) async fn render(
+    bindings: &Bindings,
+    seen: &Seen,
+    url: &str,
+    prefix: &str,
+    own: &Own,
+) -> Result<Response> {
+    let (status, page, text) = match own.kind {
+        OwnKind::SeeOther => (303, None, ""),
+        OwnKind::Unauthorized => (401, Some("/signed-out.html"), "You have been signed out.\n"),
+        OwnKind::SignedOut => (
+            409,
+            Some("/signed-out.html"),
+            "You were just signed out. Please continue.\n",
+        ),
+        OwnKind::BadGateway => (
+            502,
+            Some("/error.html"),
+            "The application's answer could not be delivered.\n",
+        ),
+        OwnKind::Unavailable => (
+            503,
+            Some("/error.html"),
+            "The service is not available for the moment.\n",
+        ),
+    };
+    let page = match page.filter(|_| seen.is_navigation) {
+        Some(page) => read(bindings, page).await,
+        None => None,
+    };
+    let response = match page {
+        Some(page) => {
+            let page = page.replace("{continue}", prefix);
+            let response = Response::new_with_opt_str_and_init(Some(&page), &http::init(status))?;
+            response
+                .headers()
+                .set("Content-Type", "text/html; charset=utf-8")?;
+            response.headers().set("Cache-Control", "no-store")?;
+            response
+        }
+        None => http::plain(status, text)?,
+    };
+    let headers = response.headers();
+    match own.kind {
+        OwnKind::SeeOther => headers.set("Location", url)?,
+        OwnKind::Unavailable => headers.set("Retry-After", "5")?,
+        _ => {}
+    }
+    for line in &own.set_cookies {
+        headers.append("Set-Cookie", line)?;
+    }
+    secure(&response)?;
+    Ok(response)
+}
+
+/// The answer in place of one that the runtime could not rebuild.
+pub(super) async fn undeliverable(
+    bindings: &Bindings,
+    seen: &Seen,
+    prefix: &str,
+) -> Result<Response> {
+    let own = Own {
+        kind: OwnKind::BadGateway,
+        code: "answer_not_rebuildable",
+        set_cookies: Vec::new(),
+    };
+    render(bindings, seen, "", prefix, &own).await
+}
+
+fn secure(response: &Response) -> Result<()> {
+    let headers = response.headers();
+    headers.set("Content-Security-Policy", CONTENT_SECURITY_POLICY)?;
+    headers.set("X-Content-Type-Options", "nosniff")?;
+    headers.set("Referrer-Policy", "no-referrer")?;
+    Ok(())
+}
+
+async fn read(bindings: &Bindings, path: &str) -> Option<String> {
+    let body = asset(bindings, path).await?.body();
+    let bytes = http::read_all(body, 64 * 1024).await.ok()?;
+    String::from_utf8(bytes).ok()
+}
+
+/// A file of `www`; `None` also if the assets cannot be had: the texts must do then.
+async fn asset(bindings: &Bindings, path: &str) -> Option<Response> {
+    // The binding looks at the path alone.
+    let url = format!("https://assets.invalid{path}");
+    let response: Response = bindings
+        .assets
+        .as_ref()?
+        .fetch(url, None)
+        .await
+        .ok()?
+        .into();
+    (response.status() == 200).then_some(response)
+}

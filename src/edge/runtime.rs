@@ -1,0 +1,115 @@
+//! The runtime's clock, timers, randomness, network and log.
+
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+    time::Duration,
+};
+
+use wasm_bindgen::JsCast as _;
+use web_sys::{AbortSignal, Headers, RequestCache, RequestInit, RequestRedirect, Response};
+use worker::{Delay, console_log};
+
+use super::{http, webcrypto};
+use crate::{
+    app::{
+        audit::Event,
+        ports::{Keyed, Unavailable, World},
+    },
+    domain::{
+        jwks::PublicKey, jws::Algorithm, key_cache::KeyCache, limits, time::Timestamp, url::HttpUrl,
+    },
+};
+
+/// The Workers runtime.
+pub(super) struct Runtime;
+
+thread_local! {
+    static KEY_CACHES: RefCell<HashMap<String, KeyCache>> = RefCell::default();
+    static KNOWN: RefCell<HashSet<String>> = RefCell::default();
+}
+
+/// Facts remembered per isolate; enough for every cookie of many apps.
+const KNOWN_FACTS: usize = 1024;
+
+impl World for Runtime {
+    fn now(&self) -> Timestamp {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "whole milliseconds, far below 2^53"
+        )]
+        Timestamp::from_millis(js_sys::Date::now() as i64)
+    }
+
+    async fn sleep(&self, span: Duration) {
+        Delay::from(span).await;
+    }
+
+    fn random<const N: usize>(&self) -> Result<[u8; N], Unavailable> {
+        let mut bytes = [0; N];
+        getrandom::fill(&mut bytes).map_err(|_| Unavailable("no_randomness"))?;
+        Ok(bytes)
+    }
+
+    async fn fetch(&self, url: &HttpUrl, timeout: Duration) -> Result<Vec<u8>, Unavailable> {
+        let unreachable = Unavailable("op_unreachable");
+        let init = RequestInit::new();
+        let headers = Headers::new().map_err(|_| unreachable)?;
+        headers
+            .set("Accept", "application/json, application/jwk-set+json")
+            .map_err(|_| unreachable)?;
+        init.set_headers(&headers);
+        // With `follow` a redirect could lead anywhere; with `error` workerd throws.
+        init.set_redirect(RequestRedirect::Manual);
+        init.set_cache(RequestCache::NoStore);
+        let millis = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+        init.set_signal(Some(&AbortSignal::timeout_with_u32(millis)));
+        let response: Response = http::fetch_url(url.as_str(), &init)
+            .await
+            .map_err(|_| unreachable)?
+            .unchecked_into();
+        if response.status() != 200 {
+            return Err(Unavailable("op_answer_not_200"));
+        }
+        http::read_all(response.body(), limits::OP_DOCUMENT_BYTES)
+            .await
+            .map_err(|unread| match unread {
+                http::Unread::TooLarge => Unavailable("op_answer_too_large"),
+                http::Unread::Broken => unreachable,
+            })
+    }
+
+    async fn verifies(
+        &self,
+        algorithm: Algorithm,
+        key: &PublicKey,
+        signed: &[u8],
+        signature: &[u8],
+    ) -> bool {
+        webcrypto::verifies(algorithm, key, signed, signature)
+            .await
+            .unwrap_or(false)
+    }
+
+    async fn encrypt(&self, keyed: &Keyed<'_>, plaintext: &[u8]) -> Result<Vec<u8>, Unavailable> {
+        webcrypto::encrypt(keyed, plaintext)
+            .await
+            .map_err(|_| Unavailable("encryption_failed"))
+    }
+
+    async fn decrypt(&self, keyed: &Keyed<'_>, ciphertext: &[u8]) -> Option<Vec<u8>> {
+        webcrypto::decrypt(keyed, ciphertext).await.ok()
+    }
+
+    fn with_key_cache<T>(&self, issuer: &str, use_it: impl FnOnce(&mut KeyCache) -> T) -> T {
+        KEY_CACHES.with_borrow_mut(|caches| use_it(caches.entry(issuer.to_owned()).or_default()))
+    }
+
+    fn is_news(&self, fact: String) -> bool {
+        KNOWN.with_borrow_mut(|known| known.len() < KNOWN_FACTS && known.insert(fact))
+    }
+
+    fn record(&self, event: &Event<'_>) {
+        console_log!("{}", event.to_line());
+    }
+}

@@ -1,0 +1,46 @@
+// Debian's Chromium, or another that is installed, driven by playwright-core.
+import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { chromium } from 'playwright-core';
+
+const CANDIDATES = [
+  process.env.CHROMIUM,
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/usr/bin/google-chrome',
+];
+
+const screenshots = fileURLToPath(new URL('../../.output/screenshots', import.meta.url));
+
+/** Opens a browser with a fresh profile; `close` ends it, `shoot` keeps a picture of a page. */
+export async function openBrowser() {
+  const executablePath = CANDIDATES.find((path) => path && existsSync(path));
+  if (!executablePath) throw new Error('no Chromium found: set CHROMIUM to its path');
+  const profile = mkdtempSync(join(tmpdir(), 'edge-logout-'));
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath,
+    headless: true,
+    viewport: { width: 900, height: 600 },
+    args: [
+      '--no-sandbox',
+      '--disable-gpu',
+      '--disable-quic',
+      '--no-first-run',
+      '--disable-background-networking',
+      '--disable-component-update',
+      '--disable-sync',
+    ],
+  });
+  mkdirSync(screenshots, { recursive: true });
+  return {
+    context,
+    newPage: () => context.newPage(),
+    shoot: (page, name) => page.screenshot({ path: join(screenshots, `${name}.png`) }),
+    async close() {
+      await context.close();
+      rmSync(profile, { recursive: true, force: true });
+    },
+  };
+}
