@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Puts the build's tools in place, or says exactly what to install. Can be run again at any time.
-#   tools.sh build      worker-build, the wasm-bindgen CLI, the wasm32 target, npm packages
+#   tools.sh install    worker-build, the wasm-bindgen CLI, the wasm32 target, npm packages
 #   tools.sh browser    Chromium
+#   tools.sh worker     install, then build/index.js and its wasm
 set -euo pipefail
 cd "$(dirname "$0")/.."
 say() { printf '==> %s\n' "$*"; }
@@ -28,7 +29,7 @@ cargo_tool() { # crate, version, binary
   cargo install "$1@$2" --locked --quiet --bin "$3" --root "$root"
 }
 
-build() {
+install() {
   command -v cargo >/dev/null || { echo 'Rust is missing: install rustup and its stable toolchain.' >&2; exit 1; }
   command -v npm >/dev/null || { echo 'Node.js with npm is missing.' >&2; exit 1; }
   if ! rustup target list --installed 2>/dev/null | grep -qx wasm32-unknown-unknown; then
@@ -52,7 +53,16 @@ browser() {
   command -v chromium >/dev/null || command -v google-chrome >/dev/null || debian 'a browser' chromium
 }
 
-# One place for both versions: Cargo.lock has wasm-bindgen's, and worker-build goes with `worker`.
+# worker-build would download these three itself, unpinned.
+worker() {
+  install
+  WASM_BINDGEN_BIN="$cache/wasm-bindgen-cli-$WASM_BINDGEN/bin/wasm-bindgen" \
+    WASM_OPT_BIN="$PWD/node_modules/.bin/wasm-opt" \
+    ESBUILD_BIN="$PWD/node_modules/.bin/esbuild" \
+    "$cache/worker-build-$WORKER_BUILD/bin/worker-build" --release
+}
+
+# Cargo.lock has both versions: worker-build goes with `worker`.
 version() { sed -n "/^name = \"$1\"\$/{n;s/^version = \"\\(.*\\)\"\$/\\1/p}" Cargo.lock; }
 WORKER_BUILD=$(version worker)
 WASM_BINDGEN=$(version wasm-bindgen)

@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from 'miniflare';
 import { unstable_getMiniflareWorkerOptions } from 'wrangler';
@@ -28,9 +27,7 @@ export async function startWorker({ config, bindings = {}, port = 0, onLog = () 
       host: '127.0.0.1',
       port,
       log: new Log(LogLevel.NONE),
-      handleRuntimeStdio(stdout, stderr) {
-        for (const stream of [stdout, stderr]) createInterface(stream).on('line', onLog);
-      },
+      handleStructuredLogs: ({ message }) => onLog(message),
       workers: [
         {
           ...options,

@@ -251,7 +251,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         };
         let mut set_cookies = Vec::new();
         let mut sealed_any = false;
-        for raw in raw_lines.iter() {
+        for raw in &raw_lines {
             let Some(line) = SetCookie::parse(raw, now) else {
                 set_cookies.push(raw.clone());
                 continue;
@@ -274,10 +274,12 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
                 ),
             }
         }
-        if let Standing::Live(session) = standing
-            && (born.is_some() || jar.is_emptied_by(self.app, session, &lines))
-        {
-            self.end_replaced(session).await;
+        if let Standing::Live(session) = standing {
+            if born.is_some() {
+                self.end_one(session, "session_replaced").await;
+            } else if jar.is_emptied_by(self.app, session, &lines) {
+                self.end_one(session, "session_cleared_by_app").await;
+            }
         }
         let anew: Vec<String> = lines.into_iter().map(|line| line.name).collect();
         set_cookies.extend(jar.removals(standing, now, &anew));
@@ -402,13 +404,13 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         Ok(line.with_value(&value))
     }
 
-    /// Ends a session whose cookies the app has replaced or cleared. Nobody ordered this logout:
+    /// Ends a session that the app itself has left. Nobody ordered this logout:
     /// if the store fails, the user's request does not.
-    async fn end_replaced(&self, session: &Session) {
+    async fn end_one(&self, session: &Session, done: &'static str) {
         let work = self.sessions.end_one(session);
         let code = match within(self.world, limits::GATE_DEADLINE, work).await {
-            Ok(()) => "session_replaced",
-            Err(_) => "replaced_session_not_deleted",
+            Ok(()) => done,
+            Err(_) => "left_session_not_deleted",
         };
         let event = Event::new(code, &self.app.name);
         self.world.record(&event.of(session.sid.0.short()));

@@ -2,7 +2,7 @@
 
 use super::{
     audit::{Class, Event},
-    ports::{Body, Ended, Sessions, Unavailable, World, within},
+    ports::{Body, Sessions, Unavailable, World, within},
     verify::{NotVerified, Verified, verify},
 };
 use crate::domain::{
@@ -86,7 +86,13 @@ pub async fn receive(
     let work = sessions.end(&order.scope, order.logout);
     match within(world, deadline.since(world.now()), work).await {
         Ok(ended) => {
-            record_done(world, app, &order, ended);
+            let code = if ended.matched == 0 {
+                "logout_matched_nothing"
+            } else {
+                "logout_done"
+            };
+            let event = Event::new(code, &app.name).of(order.hash());
+            world.record(&event.ended(ended));
             (Answer::Done, None)
         }
         Err(unavailable) => {
@@ -105,7 +111,8 @@ pub async fn finish(world: &impl World, sessions: &impl Sessions, app: &App, ord
     for pause in limits::FINISH_RETRIES {
         world.sleep(pause).await;
         if let Ok(ended) = sessions.end(&order.scope, order.logout).await {
-            record_done(world, app, &order, ended);
+            let event = Event::new("logout_finished_late", &app.name).of(order.hash());
+            world.record(&event.ended(ended));
             return;
         }
     }
@@ -133,15 +140,6 @@ async fn read_order(
     let token = logout_token::read(&form::logout_token(&body)?, app, world.now())?;
     let token = verify(world, &app.issuer, token, arrived, deadline).await?;
     Ok(Order::of(app, &token))
-}
-
-fn record_done(world: &impl World, app: &App, order: &Order, ended: Ended) {
-    let code = if ended.matched == 0 {
-        "logout_matched_nothing"
-    } else {
-        "logout_done"
-    };
-    world.record(&Event::new(code, &app.name).of(order.hash()).ended(ended));
 }
 
 #[cfg(test)]

@@ -1,4 +1,7 @@
 //! The use cases, over ports that `edge` and the tests fill.
+//!
+//! The runtime is single-threaded: no future here need be `Send`.
+#![expect(async_fn_in_trait, reason = "no caller needs bounds on these futures")]
 
 pub mod audit;
 pub mod front;
@@ -10,4 +13,5 @@ pub mod sealing;
 pub mod verify;
 
 #[cfg(test)]
+#[allow(missing_docs, clippy::must_use_candidate)]
 pub mod testkit;

@@ -1,7 +1,4 @@
 //! What the use cases need from the world.
-//!
-//! The runtime is single-threaded, so no future here is `Send`.
-#![expect(async_fn_in_trait, reason = "no caller needs bounds on these futures")]
 
 use std::{future::Future, pin::pin, time::Duration};
 

@@ -48,7 +48,7 @@ pub async fn open(
     name: &str,
     seal: &Seal,
 ) -> Option<Contents> {
-    if seal.key.id != key.id {
+    if seal.key.id != key.id || !seal.is_of_our_time(world.now()) {
         return None;
     }
     let keyed = Keyed {

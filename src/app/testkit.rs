@@ -1,1 +1,491 @@
+//! Fakes for the ports, with clock and faults in the test's hand, and tokens signed by an OP of
+//! the test's own.
 
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, HashMap},
+    rc::Rc,
+    time::Duration,
+};
+
+use aes_gcm::{Aes256Gcm, KeyInit as _, aead::Aead as _, aead::Payload};
+use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
+use jwt_compact::{
+    Algorithm as _,
+    alg::{Rsa, RsaPrivateKey, RsaPublicKey, RsaSignature},
+    jwk::JsonWebKey,
+};
+use serde_json::{Value, json};
+
+use super::{
+    audit::Event,
+    front::{Forward, Origin, Reply},
+    kv_sessions::KvSessions,
+    logout::Delivery,
+    ports::{Body, Keyed, Kv, Page, Unavailable, World},
+};
+use crate::domain::{
+    config::{self, App, Config},
+    jwks::{Material, PublicKey},
+    jws::Algorithm,
+    key_cache::KeyCache,
+    limits,
+    refusal::Refusal,
+    seal,
+    time::Timestamp,
+    url::HttpUrl,
+};
+
+pub use pollster::block_on;
+
+pub const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+pub const ISSUER: &str = "https://op.example/";
+pub const KEY_SET: &str = "https://op.example/jwks";
+
+/// Two apps on one host.
+pub fn config() -> Config {
+    let variable = |name: &str, value: Value| (name.to_owned(), value.to_string());
+    let app = |client: &str| {
+        json!({
+            "issuer": ISSUER,
+            "client_id": client,
+            "routes": [format!("app.example/{client}")],
+            "logout_path": format!("/{client}/bclogout"),
+            "session_cookies": [format!("{client}.sid"), format!("{client}.part*")],
+            "never": ["visible-to-the-app"],
+        })
+    };
+    let key = Base64::encode_string(&[7; 32]);
+    config::parse(&[
+        variable(
+            "ISSUER_MAIN",
+            json!({ "issuer": ISSUER, "jwks_uri": KEY_SET }),
+        ),
+        variable("APP_SHOP", app("shop")),
+        variable("APP_WIKI", app("wiki")),
+        variable("SEAL_KEYS", json!([{ "id": "k1", "key": key }])),
+    ])
+    .unwrap()
+}
+
+pub fn app(config: &Config, name: &str) -> Rc<App> {
+    config
+        .apps
+        .iter()
+        .find(|app| app.name == name)
+        .unwrap()
+        .clone()
+}
+
+/// The key of the OP.
+pub struct Signer(RsaPrivateKey);
+
+impl Signer {
+    pub fn new() -> Self {
+        let jwk: JsonWebKey<'_> =
+            serde_json::from_str(include_str!("../../tests/vectors/rs256.jwk.json")).unwrap();
+        Self(RsaPrivateKey::try_from(&jwk).unwrap())
+    }
+
+    pub fn sign(&self, header: &str, claims: &str) -> String {
+        let encode = |part: &[u8]| Base64UrlUnpadded::encode_string(part);
+        let signed = format!(
+            "{}.{}",
+            encode(header.as_bytes()),
+            encode(claims.as_bytes())
+        );
+        let signature = Rsa::rs256().sign(&self.0, signed.as_bytes());
+        let signature = jwt_compact::AlgorithmSignature::as_bytes(&signature).into_owned();
+        format!("{signed}.{}", encode(&signature))
+    }
+
+    pub fn id_token(&self, client: &str, sub: &str, sid: Option<&str>, iat: Timestamp) -> String {
+        let mut claims = json!({
+            "iss": ISSUER, "aud": client, "sub": sub,
+            "iat": iat.seconds(), "exp": iat.seconds() + 3600,
+        });
+        if let Some(sid) = sid {
+            claims["sid"] = json!(sid);
+        }
+        self.sign(r#"{"alg":"RS256","kid":"op-1"}"#, &claims.to_string())
+    }
+
+    pub fn logout_token(&self, client: &str, target: &Value, iat: Timestamp) -> String {
+        let mut claims = json!({
+            "iss": ISSUER, "aud": client, "jti": "j", "iat": iat.seconds(),
+            "exp": iat.seconds() + 120,
+            "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
+        });
+        for (name, value) in target.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        self.sign(r#"{"alg":"RS256","kid":"op-1"}"#, &claims.to_string())
+    }
+}
+
+/// The key set that the OP publishes.
+pub fn key_set() -> String {
+    let jwk: Value =
+        serde_json::from_str(include_str!("../../tests/vectors/rs256.jwk.json")).unwrap();
+    json!({ "keys": [{ "kty": "RSA", "kid": "op-1", "n": jwk["n"], "e": jwk["e"] }] }).to_string()
+}
+
+/// A runtime whose clock moves only when somebody sleeps.
+pub struct FakeWorld {
+    pub clock: Cell<Timestamp>,
+    pub documents: RefCell<HashMap<String, String>>,
+    pub fetches: Cell<usize>,
+    pub log: RefCell<Vec<String>>,
+    random: Cell<u8>,
+    caches: RefCell<HashMap<String, KeyCache>>,
+    known: RefCell<Vec<String>>,
+}
+
+impl FakeWorld {
+    /// At [`NOW`], with an OP that publishes [`key_set`].
+    pub fn new() -> Self {
+        Self {
+            clock: Cell::new(NOW),
+            documents: RefCell::new([(KEY_SET.to_owned(), key_set())].into()),
+            fetches: Cell::default(),
+            log: RefCell::default(),
+            random: Cell::default(),
+            caches: RefCell::default(),
+            known: RefCell::default(),
+        }
+    }
+
+    pub fn pass(&self, span: Duration) {
+        self.clock.set(self.clock.get().plus(span));
+    }
+
+    /// The codes logged since the last call.
+    pub fn codes(&self) -> Vec<String> {
+        let code = |line: &String| {
+            let line: Value = serde_json::from_str(line).unwrap();
+            line["code"].as_str().unwrap().to_owned()
+        };
+        self.log.take().iter().map(code).collect()
+    }
+}
+
+impl World for FakeWorld {
+    fn now(&self) -> Timestamp {
+        self.clock.get()
+    }
+
+    async fn sleep(&self, span: Duration) {
+        self.pass(span);
+    }
+
+    fn random<const N: usize>(&self) -> Result<[u8; N], Unavailable> {
+        self.random.set(self.random.get().wrapping_add(1));
+        Ok([self.random.get(); N])
+    }
+
+    async fn fetch(&self, url: &HttpUrl, _: Duration) -> Result<Vec<u8>, Unavailable> {
+        self.fetches.set(self.fetches.get() + 1);
+        match self.documents.borrow().get(url.as_str()) {
+            Some(document) => Ok(document.clone().into_bytes()),
+            None => Err(Unavailable("op_unreachable")),
+        }
+    }
+
+    async fn verifies(
+        &self,
+        Algorithm::Rs256: Algorithm,
+        key: &PublicKey,
+        signed: &[u8],
+        signature: &[u8],
+    ) -> bool {
+        let Material::Rsa { .. } = key.material();
+        let jwk = key.to_minimal_jwk();
+        let jwk: JsonWebKey<'_> = serde_json::from_str(&jwk).unwrap();
+        let key = RsaPublicKey::try_from(&jwk).unwrap();
+        <RsaSignature as jwt_compact::AlgorithmSignature>::try_from_slice(signature)
+            .is_ok_and(|signature| Rsa::rs256().verify_signature(&signature, &key, signed))
+    }
+
+    async fn encrypt(&self, keyed: &Keyed<'_>, plaintext: &[u8]) -> Result<Vec<u8>, Unavailable> {
+        let payload = Payload {
+            msg: plaintext,
+            aad: keyed.associated_data,
+        };
+        Ok(cipher(keyed).encrypt(keyed.nonce.into(), payload).unwrap())
+    }
+
+    async fn decrypt(&self, keyed: &Keyed<'_>, ciphertext: &[u8]) -> Option<Vec<u8>> {
+        let payload = Payload {
+            msg: ciphertext,
+            aad: keyed.associated_data,
+        };
+        cipher(keyed).decrypt(keyed.nonce.into(), payload).ok()
+    }
+
+    fn with_key_cache<T>(&self, issuer: &str, use_it: impl FnOnce(&mut KeyCache) -> T) -> T {
+        use_it(
+            self.caches
+                .borrow_mut()
+                .entry(issuer.to_owned())
+                .or_default(),
+        )
+    }
+
+    fn is_news(&self, fact: String) -> bool {
+        let mut known = self.known.borrow_mut();
+        let is_news = !known.contains(&fact);
+        known.push(fact);
+        is_news
+    }
+
+    fn record(&self, event: &Event<'_>) {
+        self.log.borrow_mut().push(event.to_line());
+    }
+}
+
+fn cipher(keyed: &Keyed<'_>) -> Aes256Gcm {
+    let mut key = [0; 32];
+    hkdf::Hkdf::<sha2::Sha256>::new(None, keyed.secret)
+        .expand(seal::derivation_info(keyed.name).as_bytes(), &mut key)
+        .unwrap();
+    Aes256Gcm::new(&key.into())
+}
+
+/// What goes wrong with one KV call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It fails and has done nothing.
+    Before,
+    /// It fails and has done its work.
+    After,
+    /// It never comes back.
+    Hang,
+}
+
+/// A KV namespace: strongly consistent, as strict as the real one about keys and times to live.
+pub struct FakeKv<'a> {
+    world: &'a FakeWorld,
+    entries: RefCell<BTreeMap<String, Entry>>,
+    pub calls: Cell<usize>,
+    /// The call that goes wrong, counted from 0, and how; `usize::MAX` for every call.
+    pub fault: Cell<Option<(usize, Fault)>>,
+    pub page_size: usize,
+}
+
+#[derive(Clone)]
+struct Entry {
+    value: String,
+    metadata: Option<String>,
+    expires: Timestamp,
+}
+
+impl<'a> FakeKv<'a> {
+    pub fn new(world: &'a FakeWorld) -> Self {
+        Self {
+            world,
+            entries: RefCell::default(),
+            calls: Cell::default(),
+            fault: Cell::default(),
+            page_size: 1000,
+        }
+    }
+
+    pub fn sessions<'b>(&'b self, app: &App) -> KvSessions<'b, FakeWorld, Self> {
+        KvSessions {
+            world: self.world,
+            kv: self,
+            lifetime: app.session_lifetime,
+        }
+    }
+
+    pub fn keys(&self) -> Vec<String> {
+        let now = self.world.now();
+        let entries = self.entries.borrow();
+        let live = entries.iter().filter(|(_, entry)| now < entry.expires);
+        live.map(|(key, _)| key.clone()).collect()
+    }
+
+    pub fn keys_of(&self, kind: &str) -> Vec<String> {
+        self.keys()
+            .into_iter()
+            .filter(|key| key.starts_with(kind))
+            .collect()
+    }
+
+    pub fn set(&self, key: &str, value: &str, metadata: Option<&str>) {
+        let entry = Entry {
+            value: value.to_owned(),
+            metadata: metadata.map(str::to_owned),
+            expires: self.world.now().plus(Duration::from_hours(1)),
+        };
+        self.entries.borrow_mut().insert(key.to_owned(), entry);
+    }
+
+    pub fn remove(&self, key: &str) {
+        assert!(self.entries.borrow_mut().remove(key).is_some(), "{key}");
+    }
+
+    async fn call<T>(&self, work: impl FnOnce() -> T) -> Result<T, Unavailable> {
+        let number = self.calls.replace(self.calls.get() + 1);
+        match self
+            .fault
+            .get()
+            .filter(|(at, _)| *at == number || *at == usize::MAX)
+        {
+            None => Ok(work()),
+            Some((_, Fault::Before)) => Err(Unavailable("kv_failed")),
+            Some((_, Fault::After)) => {
+                work();
+                Err(Unavailable("kv_failed"))
+            }
+            Some((_, Fault::Hang)) => std::future::pending().await,
+        }
+    }
+}
+
+impl Kv for FakeKv<'_> {
+    async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<String>>, Unavailable> {
+        assert!((1..=100).contains(&keys.len()));
+        let now = self.world.now();
+        self.call(|| {
+            let entries = self.entries.borrow();
+            let get = |key: &String| entries.get(key).filter(|entry| now < entry.expires);
+            keys.iter()
+                .map(|key| get(key).map(|entry| entry.value.clone()))
+                .collect()
+        })
+        .await
+    }
+
+    async fn put(
+        &self,
+        key: &str,
+        value: &str,
+        metadata: Option<&str>,
+        ttl: Duration,
+    ) -> Result<(), Unavailable> {
+        assert!(ttl >= limits::KV_MIN_TTL, "{ttl:?}");
+        assert!(key.len() <= 512 && metadata.is_none_or(|metadata| metadata.len() <= 1024));
+        let entry = Entry {
+            value: value.to_owned(),
+            metadata: metadata.map(str::to_owned),
+            expires: self.world.now().plus(ttl),
+        };
+        self.call(|| {
+            self.entries.borrow_mut().insert(key.to_owned(), entry);
+        })
+        .await
+    }
+
+    async fn delete(&self, key: &str) -> Result<(), Unavailable> {
+        self.call(|| {
+            self.entries.borrow_mut().remove(key);
+        })
+        .await
+    }
+
+    async fn list(&self, prefix: &str, cursor: Option<String>) -> Result<Page, Unavailable> {
+        self.call(|| {
+            let after = cursor.unwrap_or_default();
+            let keys: Vec<_> = self
+                .keys_of(prefix)
+                .into_iter()
+                .filter(|key| *key > after)
+                .take(self.page_size)
+                .collect();
+            let cursor = (keys.len() == self.page_size)
+                .then(|| keys.last().cloned())
+                .flatten();
+            let entries = self.entries.borrow();
+            Page {
+                keys: keys
+                    .into_iter()
+                    .map(|key| {
+                        let metadata = entries[&key].metadata.clone();
+                        (key, metadata)
+                    })
+                    .collect(),
+                cursor,
+            }
+        })
+        .await
+    }
+}
+
+pub struct Bytes(pub Vec<u8>);
+
+impl Body for Bytes {
+    async fn read(self, limit: usize) -> Result<Vec<u8>, Refusal> {
+        if self.0.len() > limit {
+            return Err(Refusal::BodyTooLarge);
+        }
+        Ok(self.0)
+    }
+}
+
+/// A request that delivers `token`.
+pub fn delivery(token: &str) -> Delivery<Bytes> {
+    Delivery {
+        method: "POST".to_owned(),
+        content_type: Some("application/x-www-form-urlencoded".to_owned()),
+        content_encoding: None,
+        body: Bytes(format!("logout_token={token}&ignored=1").into_bytes()),
+    }
+}
+
+/// An app that gives one prepared answer, and remembers what it was sent.
+pub struct FakeOrigin {
+    pub reply: Result<FakeReply, Unavailable>,
+    pub seen: RefCell<Vec<Forward>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FakeReply {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl FakeReply {
+    pub fn ok(headers: &[(&'static str, &str)]) -> Self {
+        Self {
+            status: 200,
+            headers: headers
+                .iter()
+                .map(|(name, value)| (*name, (*value).to_owned()))
+                .collect(),
+        }
+    }
+}
+
+impl Reply for FakeReply {
+    fn status(&self) -> u16 {
+        self.status
+    }
+
+    fn header(&self, name: &str) -> Option<String> {
+        let values: Vec<_> = self
+            .headers
+            .iter()
+            .filter(|(header, _)| *header == name)
+            .map(|(_, value)| value.as_str())
+            .collect();
+        (!values.is_empty()).then(|| values.join(", "))
+    }
+
+    fn set_cookies(&self) -> Vec<String> {
+        self.headers
+            .iter()
+            .filter(|(header, _)| *header == "set-cookie")
+            .map(|(_, value)| value.clone())
+            .collect()
+    }
+}
+
+impl Origin for FakeOrigin {
+    type Reply = FakeReply;
+
+    async fn send(&self, forward: &Forward) -> Result<FakeReply, Unavailable> {
+        self.seen.borrow_mut().push(forward.clone());
+        self.reply.clone()
+    }
+}

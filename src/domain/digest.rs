@@ -73,7 +73,7 @@ mod tests {
         let digest = Digest::of("sid", &["https://op.example", "client", "s/1"]);
         assert_eq!(
             digest.to_string(),
-            "9EJ3AHcXvClm2rYFcTWlXWSo7A_ECcFDR_vfV1_FQnw"
+            "LfDSqAxQ_2ejuuuBosOnKk33WdnyGlYxohrVeLimAw8"
         );
         assert_eq!(Digest::parse(&digest.to_string()), Some(digest));
         assert_eq!(Digest::parse("short"), None);

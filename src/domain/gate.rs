@@ -262,12 +262,10 @@ pub fn judge_line(
     let earlier = jar
         .came_in(&line.name, &line.value)
         .map(|held| held.binding);
-    Outgoing::Sealed(match (owners.born, earlier, owners.standing) {
-        (Some(_), Some(earlier), _) => earlier,
-        (Some(born), None, _) => Binding::Session(*born),
-        (None, _, Standing::Live(live)) => Binding::Session(*live),
-        (None, Some(earlier), _) => earlier,
-        (None, None, _) => Binding::Unbound { since: now },
+    Outgoing::Sealed(match (owners.born, owners.standing.live()) {
+        (Some(born), _) => earlier.unwrap_or(Binding::Session(*born)),
+        (None, Some(session)) => Binding::Session(*session),
+        (None, None) => earlier.unwrap_or(Binding::Unbound { since: now }),
     })
 }
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::Deserialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::{Map, Value};
 
 use super::{
     jws::Algorithm,
@@ -43,16 +43,20 @@ impl BadDocument {
 /// # Errors
 /// [`BadDocument`] if the document is not JSON, of another issuer, or names no URL allowed.
 pub fn key_set_url(body: &[u8], issuer: &str, schemes: Schemes) -> Result<HttpUrl, BadDocument> {
-    #[derive(Deserialize)]
-    struct Metadata {
-        issuer: String,
-        jwks_uri: String,
-    }
-    let metadata: Metadata = serde_json::from_slice(body).map_err(|_| BadDocument::Malformed)?;
-    if metadata.issuer != issuer {
+    let metadata = object(body)?;
+    let text = |name: &str| metadata.get(name).and_then(Value::as_str);
+    let (Some(its_issuer), Some(jwks_uri)) = (text("issuer"), text("jwks_uri")) else {
+        return Err(BadDocument::Malformed);
+    };
+    if its_issuer != issuer {
         return Err(BadDocument::OtherIssuer);
     }
-    HttpUrl::parse(&metadata.jwks_uri, schemes).map_err(|_| BadDocument::KeySetUrl)
+    HttpUrl::parse(jwks_uri, schemes).map_err(|_| BadDocument::KeySetUrl)
+}
+
+/// A map, because derived structs would take arrays for objects.
+fn object(body: &[u8]) -> Result<Map<String, Value>, BadDocument> {
+    serde_json::from_slice(body).map_err(|_| BadDocument::Malformed)
 }
 
 /// A public key that can verify signatures.
@@ -110,19 +114,11 @@ impl KeySet {
     /// # Errors
     /// [`BadDocument::Malformed`] or [`BadDocument::NoUsableKey`].
     pub fn parse(body: &[u8]) -> Result<Self, BadDocument> {
-        #[derive(Deserialize)]
-        struct Document<'a> {
-            #[serde(borrow)]
-            keys: Vec<&'a RawValue>,
-        }
-        let document: Document<'_> =
-            serde_json::from_slice(body).map_err(|_| BadDocument::Malformed)?;
-        let keys: Vec<_> = document
-            .keys
-            .into_iter()
-            .filter_map(|key| read_key(key.get()))
-            .map(Rc::new)
-            .collect();
+        let mut document = object(body)?;
+        let Some(Value::Array(keys)) = document.remove("keys") else {
+            return Err(BadDocument::Malformed);
+        };
+        let keys: Vec<_> = keys.into_iter().filter_map(read_key).map(Rc::new).collect();
         if keys.is_empty() {
             return Err(BadDocument::NoUsableKey);
         }
@@ -131,6 +127,7 @@ impl KeySet {
 
     /// The keys to try for a token, at most [`limits::KEYS_TRIED`]: those of its `kid`, or, if it
     /// names none, all that fit.
+    #[must_use]
     pub fn candidates(&self, key_id: Option<&str>, algorithm: Algorithm) -> Vec<Rc<PublicKey>> {
         self.0
             .iter()
@@ -142,7 +139,7 @@ impl KeySet {
     }
 }
 
-fn read_key(text: &str) -> Option<PublicKey> {
+fn read_key(key: Value) -> Option<PublicKey> {
     #[derive(Deserialize)]
     struct Jwk {
         kty: String,
@@ -154,12 +151,7 @@ fn read_key(text: &str) -> Option<PublicKey> {
         n: Option<String>,
         e: Option<String>,
     }
-    // A `Value` first: a derived struct would take an array for an object.
-    let value: Value = serde_json::from_str(text).ok()?;
-    let jwk: Jwk = value
-        .is_object()
-        .then(|| serde_json::from_value(value))?
-        .ok()?;
+    let jwk: Jwk = key.is_object().then(|| serde_json::from_value(key))?.ok()?;
     let for_signatures = jwk.usage.is_none_or(|usage| usage == "sig")
         && jwk
             .key_ops
@@ -200,4 +192,136 @@ fn bit_length(number: &[u8]) -> usize {
         .len()
         .saturating_mul(8)
         .saturating_sub(usize::try_from(leading).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn rsa(bytes: usize) -> Value {
+        let mut modulus = vec![0xff; bytes];
+        modulus[bytes - 1] = 1;
+        json!({ "kty": "RSA", "n": Base64UrlUnpadded::encode_string(&modulus), "e": "AQAB" })
+    }
+
+    fn with(mut key: Value, members: Value) -> Value {
+        for (name, value) in members.as_object().unwrap() {
+            key[name] = value.clone();
+        }
+        key
+    }
+
+    fn usable(key: &Value) -> bool {
+        KeySet::parse(json!({ "keys": [key] }).to_string().as_bytes()).is_ok()
+    }
+
+    #[test]
+    fn keys_that_verify_signatures_are_usable() {
+        for members in [
+            json!({}),
+            json!({ "kid": "k", "use": "sig", "alg": "RS256", "key_ops": ["verify"] }),
+            json!({ "x5c": ["ignored"], "unknown": 1 }),
+        ] {
+            assert!(usable(&with(rsa(256), members.clone())), "{members}");
+        }
+        assert!(usable(&rsa(1024)));
+    }
+
+    #[test]
+    fn other_keys_are_skipped() {
+        for key in [
+            rsa(128),
+            rsa(255),
+            rsa(1025),
+            with(rsa(256), json!({ "use": "enc" })),
+            with(rsa(256), json!({ "key_ops": ["sign"] })),
+            with(rsa(256), json!({ "e": "AAAA" })),
+            with(rsa(256), json!({ "e": "AQ" })),
+            with(rsa(256), json!({ "e": "Ag" })),
+            with(rsa(256), json!({ "n": "not base64url!" })),
+            with(rsa(256), json!({ "kid": 5 })),
+            with(rsa(256), json!({ "kty": "oct" })),
+            json!({ "kty": "EC", "crv": "P-256", "x": "AA", "y": "AA" }),
+            json!(["RSA"]),
+            json!(null),
+        ] {
+            assert!(!usable(&key), "{key}");
+            let beside = json!({ "keys": [key, rsa(256)] }).to_string();
+            assert!(KeySet::parse(beside.as_bytes()).is_ok(), "never fatal");
+        }
+    }
+
+    #[test]
+    fn a_document_that_is_no_key_set_is_bad() {
+        for (body, problem) in [
+            ("", BadDocument::Malformed),
+            ("<html>", BadDocument::Malformed),
+            ("[]", BadDocument::Malformed),
+            ("[[]]", BadDocument::Malformed),
+            (r#"{"keys":{}}"#, BadDocument::Malformed),
+            (r#"{"keys":[]}"#, BadDocument::NoUsableKey),
+        ] {
+            assert_eq!(
+                KeySet::parse(body.as_bytes()).unwrap_err(),
+                problem,
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
+    fn candidates_have_the_kid_and_fit_the_algorithm() {
+        let set = json!({ "keys": [
+            with(rsa(256), json!({ "kid": "a" })),
+            with(rsa(257), json!({ "kid": "a" })),
+            with(rsa(256), json!({ "kid": "b", "alg": "RS512" })),
+            with(rsa(258), json!({ "kid": "c" })),
+            rsa(259), rsa(260), rsa(261),
+        ]});
+        let set = KeySet::parse(set.to_string().as_bytes()).unwrap();
+        let count = |kid| set.candidates(kid, Algorithm::Rs256).len();
+        assert_eq!(count(Some("a")), 2);
+        assert_eq!(count(Some("b")), 0, "reserved for another algorithm");
+        assert_eq!(count(Some("d")), 0);
+        assert_eq!(count(None), limits::KEYS_TRIED);
+    }
+
+    #[test]
+    fn metadata_is_the_issuers_own() {
+        let read = |body: Value| {
+            key_set_url(
+                body.to_string().as_bytes(),
+                "https://op.example",
+                Schemes::Https,
+            )
+        };
+        let metadata =
+            |issuer: &str, jwks_uri: &str| json!({ "issuer": issuer, "jwks_uri": jwks_uri });
+        assert!(read(metadata("https://op.example", "https://op.example/jwks")).is_ok());
+        for (body, problem) in [
+            (
+                metadata("https://op.example/", "https://op.example/jwks"),
+                BadDocument::OtherIssuer,
+            ),
+            (
+                metadata("https://op.example", "http://op.example/jwks"),
+                BadDocument::KeySetUrl,
+            ),
+            (
+                metadata("https://op.example", "file:///etc"),
+                BadDocument::KeySetUrl,
+            ),
+            (
+                json!({ "issuer": "https://op.example" }),
+                BadDocument::Malformed,
+            ),
+            (
+                json!(["https://op.example", "https://op.example/jwks"]),
+                BadDocument::Malformed,
+            ),
+        ] {
+            assert_eq!(read(body.clone()), Err(problem), "{body}");
+        }
+    }
 }

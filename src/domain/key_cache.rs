@@ -97,3 +97,88 @@ impl KeyCache {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::testkit::{NOW, key_set};
+
+    fn keys() -> KeySet {
+        KeySet::parse(key_set().as_bytes()).unwrap()
+    }
+
+    fn wanted(key_id: &str, arrived: Timestamp) -> Wanted<'_> {
+        Wanted {
+            key_id: Some(key_id),
+            algorithm: Algorithm::Rs256,
+            arrived,
+        }
+    }
+
+    fn after(span: Duration) -> Timestamp {
+        NOW.plus(span)
+    }
+
+    fn is_use(next: &Next) -> bool {
+        matches!(next, Next::Use(keys) if keys.len() == 1)
+    }
+
+    #[test]
+    fn the_first_token_fetches_and_the_others_wait_for_it() {
+        let mut cache = KeyCache::default();
+        let wanted = wanted("op-1", NOW);
+        assert_eq!(cache.next(&wanted, NOW), Next::Fetch);
+        cache.fetching(NOW);
+        assert_eq!(cache.next(&wanted, NOW), Next::Wait(limits::KEY_SET_POLL));
+        cache.fetched(keys(), NOW);
+        assert!(is_use(&cache.next(&wanted, NOW)));
+        assert!(is_use(&cache.next(
+            &wanted,
+            after(limits::KEY_SET_LIFETIME).minus(Duration::from_millis(1))
+        )));
+    }
+
+    #[test]
+    fn a_fetch_that_never_came_back_blocks_nobody_for_long() {
+        let mut cache = KeyCache::default();
+        cache.fetching(NOW);
+        let later = after(limits::KEY_SET_COOL_DOWN);
+        assert_eq!(cache.next(&wanted("op-1", NOW), later), Next::Fetch);
+    }
+
+    #[test]
+    fn only_a_fetch_begun_after_the_token_came_proves_a_kid_unknown() {
+        let mut cache = KeyCache::default();
+        cache.fetching(NOW);
+        cache.fetched(keys(), NOW);
+        let before = NOW.minus(Duration::from_millis(1));
+        assert_eq!(cache.next(&wanted("op-2", before), NOW), Next::Unknown);
+        assert_eq!(
+            cache.next(&wanted("op-2", NOW), NOW),
+            Next::Wait(limits::KEY_SET_POLL)
+        );
+        let later = after(limits::KEY_SET_COOL_DOWN);
+        assert_eq!(cache.next(&wanted("op-2", later), later), Next::Fetch);
+    }
+
+    #[test]
+    fn an_old_set_is_renewed_and_serves_until_it_is() {
+        let mut cache = KeyCache::default();
+        cache.fetched(keys(), NOW);
+        let old = after(limits::KEY_SET_LIFETIME);
+        let wanted = wanted("op-1", old);
+        assert_eq!(cache.next(&wanted, old), Next::Fetch);
+        cache.fetching(old);
+        assert!(is_use(&cache.next(&wanted, old)));
+        assert_eq!(cache.candidates(&wanted).len(), 1);
+    }
+
+    #[test]
+    fn an_answer_that_comes_late_does_not_replace_a_newer_one() {
+        let mut cache = KeyCache::default();
+        cache.fetched(keys(), after(limits::KEY_SET_COOL_DOWN));
+        cache.fetched(keys(), NOW);
+        let arrived = NOW.plus(Duration::from_millis(1));
+        assert_eq!(cache.next(&wanted("op-2", arrived), arrived), Next::Unknown);
+    }
+}

@@ -17,7 +17,7 @@ pub const OP_DOCUMENT_BYTES: usize = 64 * 1024;
 pub const RSA_MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 /// Tolerated difference between the OP's clock and ours.
-pub const CLOCK_SKEW: Duration = Duration::from_secs(60);
+pub const CLOCK_SKEW: Duration = Duration::from_mins(1);
 /// Time for the OP's metadata and key set together. OPs give up on us after as little as 2.5 s.
 pub const OP_FETCH: Duration = Duration::from_millis(1500);
 /// Time for a back-channel request from its arrival to our answer.
@@ -25,7 +25,7 @@ pub const BACK_CHANNEL_DEADLINE: Duration = Duration::from_secs(2);
 /// Time for the session store to answer the gate.
 pub const GATE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a fetched key set is used without asking again: a withdrawn key's longest life.
-pub const KEY_SET_LIFETIME: Duration = Duration::from_secs(300);
+pub const KEY_SET_LIFETIME: Duration = Duration::from_mins(5);
 /// Least time between two fetches of one issuer's keys, so that made-up key ids cost the OP little.
 pub const KEY_SET_COOL_DOWN: Duration = Duration::from_secs(1);
 /// How often a request that waits for another's key fetch looks again.
@@ -36,11 +36,11 @@ pub const KEY_SET_POLL: Duration = Duration::from_millis(50);
 pub const KV_ORDER_MARGIN: Duration = Duration::from_secs(2);
 /// How long after its registration a session without a KV entry still lives: KV may cache the
 /// miss of a read that came before the write.
-pub const KV_ENTRY_LAG: Duration = Duration::from_secs(180);
+pub const KV_ENTRY_LAG: Duration = Duration::from_mins(3);
 /// Shortest cache time KV reads may ask for.
 pub const KV_CACHE_TTL: Duration = Duration::from_secs(30);
 /// Shortest time to live KV takes for an entry.
-pub const KV_MIN_TTL: Duration = Duration::from_secs(60);
+pub const KV_MIN_TTL: Duration = Duration::from_mins(1);
 /// Deletions under way at once while the entries of a logout are removed.
 pub const KV_PARALLEL_DELETES: usize = 32;
 /// Pauses before each further try to finish a logout whose store failed; within the 30 s that
@@ -53,14 +53,14 @@ pub const FINISH_RETRIES: [Duration; 4] = [
 ];
 
 /// An ID token older than this cannot begin a session: marks need not outlive it.
-pub const LOGIN_MAX_AGE: Duration = Duration::from_secs(600);
+pub const LOGIN_MAX_AGE: Duration = Duration::from_mins(10);
 /// Lifetime of a session where the app does not set `session_lifetime`.
-pub const SESSION_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
+pub const SESSION_LIFETIME: Duration = Duration::from_hours(12);
 /// Bounds of `session_lifetime`.
 pub const SESSION_LIFETIME_BOUNDS: std::ops::RangeInclusive<Duration> =
-    Duration::from_secs(60)..=Duration::from_secs(30 * 24 * 60 * 60);
+    Duration::from_mins(1)..=Duration::from_hours(30 * 24);
 /// Longest life of a sealed cookie that no login has bound.
-pub const UNBOUND_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
+pub const UNBOUND_LIFETIME: Duration = Duration::from_hours(24);
 
 /// Largest `name=value` a browser keeps, in bytes (RFC 6265bis section 5.6).
 pub const COOKIE_BYTES: usize = 4096;

@@ -21,7 +21,9 @@ impl Route {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let (host, prefix) = text.split_at(text.find('/')?);
-        (url::is_authority(host) && is_plain_path(prefix)).then(|| Self {
+        // A scheme's own port never shows in a request's URL: such a route would match nothing.
+        let own_port = host.ends_with(":80") || host.ends_with(":443");
+        (url::is_authority(host) && !own_port && is_plain_path(prefix)).then(|| Self {
             host: host.to_ascii_lowercase(),
             prefix: prefix.to_owned(),
         })
@@ -108,4 +110,85 @@ pub fn is_plain_path(path: &str) -> bool {
                         .all(|b| b.is_ascii_alphanumeric() || b"-._~".contains(&b))
             })
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::testkit::config;
+
+    #[test]
+    fn whole_segments_of_a_known_host_belong_to_an_app() {
+        let config = config();
+        let name = |host, path| match locate(&config, host, path) {
+            Place::App(app, _) => app.name.clone(),
+            Place::BackChannel(app) => format!("logout of {}", app.name),
+            Place::Own(rest) => format!("own {rest}"),
+            Place::Nowhere => "nowhere".to_owned(),
+        };
+        for (host, path, expected) in [
+            ("app.example", "/shop", "SHOP"),
+            ("app.example", "/shop/", "SHOP"),
+            ("app.example", "/shop/a/b", "SHOP"),
+            ("app.example", "/shop/bclogout", "logout of SHOP"),
+            ("app.example", "/shop/bclogout/", "SHOP"),
+            ("app.example", "/wiki/bclogout", "logout of WIKI"),
+            ("app.example", "/.edge-logout/x", "own /x"),
+            ("app.example", "/.edge-logoutx", "nowhere"),
+            ("app.example", "/shopping", "nowhere"),
+            ("app.example", "/Shop", "nowhere"),
+            ("app.example", "/", "nowhere"),
+            ("app.example", "//shop", "nowhere"),
+            ("app.example", "/%73hop", "nowhere"),
+            ("app.example:8443", "/shop", "nowhere"),
+            ("evil.example", "/shop", "nowhere"),
+            ("evil.example", "/shop/bclogout", "nowhere"),
+        ] {
+            assert_eq!(name(host, path), expected, "{host}{path}");
+        }
+    }
+
+    #[test]
+    fn routes_are_plain() {
+        for right in [
+            "a.example/",
+            "a.example/x",
+            "a.example:8443/x/y-z_1.~",
+            "[::1]:80a/",
+        ] {
+            assert_eq!(
+                Route::parse(right).is_some(),
+                !right.contains("80a"),
+                "{right}"
+            );
+        }
+        for wrong in [
+            "a.example",
+            "/x",
+            "https://a.example/",
+            "a.example/x/",
+            "a.example//x",
+            "a.example/*",
+            "a.example/../x",
+            "a.example/%2e",
+            "*.example/",
+            "a.example/x;y",
+            "a.example:80/",
+        ] {
+            assert_eq!(Route::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_protected_on_its_apps_hosts() {
+        let config = config();
+        let [shop, wiki] = config.apps.as_slice() else {
+            panic!("two apps");
+        };
+        let protected = |app, host, name| is_protected_by_another(&config, app, host, name);
+        assert!(protected(shop, "app.example", "wiki.sid"));
+        assert!(!protected(wiki, "app.example", "wiki.sid"));
+        assert!(!protected(shop, "other.example", "wiki.sid"));
+        assert!(!protected(shop, "app.example", "wiki"));
+    }
 }

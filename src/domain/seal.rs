@@ -11,7 +11,7 @@
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Deserialize, Serialize};
 
-use super::{config::App, session::Session, time::Timestamp};
+use super::{config::App, limits, session::Session, time::Timestamp};
 
 const VERSION: &str = "el1";
 
@@ -61,6 +61,15 @@ impl Seal {
             nonce: *nonce,
             ciphertext: ciphertext.to_vec(),
         })
+    }
+
+    /// Whether its day is one on which a seal that still matters can have been made. Others are
+    /// not worth a key derivation.
+    #[must_use]
+    pub fn is_of_our_time(&self, now: Timestamp) -> bool {
+        let oldest = now.minus(*limits::SESSION_LIFETIME_BOUNDS.end()).days();
+        let newest = now.plus(limits::CLOCK_SKEW).days();
+        (oldest..=newest).contains(&self.key.day)
     }
 
     /// The cookie value.

@@ -26,18 +26,16 @@ impl Bindings {
     /// `None` if the configuration or a binding is wrong; the log says how.
     pub(super) fn of(env: &Env) -> Option<Self> {
         let config = CONFIG.with(|cell| cell.get_or_init(|| read_config(env)).clone())?;
-        match env.kv("SESSIONS") {
-            Ok(kv) => Some(Self {
-                config,
-                kv: Namespace(kv),
-                assets: env.assets("ASSETS").ok(),
-                world: Runtime,
-            }),
-            Err(_) => {
-                report("SESSIONS: the KV namespace is not bound");
-                None
-            }
-        }
+        let Ok(kv) = env.kv("SESSIONS") else {
+            report("SESSIONS: the KV namespace is not bound");
+            return None;
+        };
+        Some(Self {
+            config,
+            kv: Namespace(kv),
+            assets: env.assets("ASSETS").ok(),
+            world: Runtime,
+        })
     }
 }
 

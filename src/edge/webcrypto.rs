@@ -1,7 +1,7 @@
 //! Signatures and seals by the runtime's own `WebCrypto`: native code, a third of the time that
 //! wasm takes for RSA. Imported keys are kept as long as the isolate lives.
 
-use std::{cell::RefCell, collections::HashMap, hash::Hash};
+use std::{cell::RefCell, collections::HashMap, hash::Hash, thread::LocalKey};
 
 use js_sys::{JSON, Object, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
@@ -60,26 +60,32 @@ extern "C" {
     ) -> Result<JsValue, JsValue>;
 }
 
-type Kept<K> = RefCell<HashMap<K, CryptoKey>>;
-
 thread_local! {
-    static PUBLIC_KEYS: Kept<(Algorithm, PublicKey)> = RefCell::default();
-    static SEAL_KEYS: Kept<KeyName> = RefCell::default();
+    static PUBLIC_KEYS: RefCell<HashMap<(Algorithm, PublicKey), CryptoKey>> = RefCell::default();
+    static SEAL_KEYS: RefCell<HashMap<KeyName, CryptoKey>> = RefCell::default();
 }
 
 /// Imported keys kept of each kind; more than issuers publish and days matter.
 const KEPT_KEYS: usize = 128;
 
-fn kept<K: Hash + Eq>(cache: &Kept<K>, key: &K) -> Option<CryptoKey> {
-    cache.borrow().get(key).cloned()
+fn kept<K: Hash + Eq>(
+    cache: &'static LocalKey<RefCell<HashMap<K, CryptoKey>>>,
+    key: &K,
+) -> Option<CryptoKey> {
+    cache.with_borrow(|keys| keys.get(key).cloned())
 }
 
-fn keep<K: Hash + Eq>(cache: &Kept<K>, key: K, imported: &CryptoKey) {
-    let mut cache = cache.borrow_mut();
-    if cache.len() >= KEPT_KEYS {
-        cache.clear();
-    }
-    cache.insert(key, imported.clone());
+fn keep<K: Hash + Eq>(
+    cache: &'static LocalKey<RefCell<HashMap<K, CryptoKey>>>,
+    key: K,
+    imported: &CryptoKey,
+) {
+    cache.with_borrow_mut(|keys| {
+        if keys.len() >= KEPT_KEYS {
+            keys.clear();
+        }
+        keys.insert(key, imported.clone());
+    });
 }
 
 /// Whether `signature` over `signed` is `key`'s.
@@ -91,22 +97,28 @@ pub(super) async fn verifies(
 ) -> Result<bool, JsValue> {
     let Algorithm::Rs256 = algorithm;
     let parameters = JSON::parse(r#"{"name":"RSASSA-PKCS1-v1_5","hash":"SHA-256"}"#)?;
-    let name = (algorithm, key.clone());
-    let imported = match PUBLIC_KEYS.with(|cache| kept(cache, &name)) {
-        Some(imported) => imported,
-        None => {
-            let jwk = JSON::parse(&key.to_minimal_jwk())?;
-            let usages = JSON::parse(r#"["verify"]"#)?;
-            let imported = import_key("jwk", &jwk, &parameters, false, &usages)
-                .await?
-                .unchecked_into();
-            PUBLIC_KEYS.with(|cache| keep(cache, name, &imported));
-            imported
-        }
-    };
-    Ok(verify(&parameters, &imported, signature, signed)
+    let key = public_key(algorithm, key, &parameters).await?;
+    Ok(verify(&parameters, &key, signature, signed)
         .await?
         .is_truthy())
+}
+
+async fn public_key(
+    algorithm: Algorithm,
+    key: &PublicKey,
+    parameters: &JsValue,
+) -> Result<CryptoKey, JsValue> {
+    let name = (algorithm, key.clone());
+    if let Some(imported) = kept(&PUBLIC_KEYS, &name) {
+        return Ok(imported);
+    }
+    let jwk = JSON::parse(&key.to_minimal_jwk())?;
+    let usages = JSON::parse(r#"["verify"]"#)?;
+    let imported = import_key("jwk", &jwk, parameters, false, &usages)
+        .await?
+        .unchecked_into();
+    keep(&PUBLIC_KEYS, name, &imported);
+    Ok(imported)
 }
 
 /// AES-256-GCM: ciphertext and tag.
@@ -133,7 +145,7 @@ fn aes_gcm(keyed: &Keyed<'_>) -> Result<JsValue, JsValue> {
 
 /// The key of one day, derived by HKDF-SHA-256.
 async fn seal_key(keyed: &Keyed<'_>) -> Result<CryptoKey, JsValue> {
-    if let Some(derived) = SEAL_KEYS.with(|cache| kept(cache, keyed.name)) {
+    if let Some(derived) = kept(&SEAL_KEYS, keyed.name) {
         return Ok(derived);
     }
     let secret = Uint8Array::from(keyed.secret.as_slice());
@@ -154,7 +166,7 @@ async fn seal_key(keyed: &Keyed<'_>) -> Result<CryptoKey, JsValue> {
     let derived = derive_key(&derivation, &base, &aes, false, &usages)
         .await?
         .unchecked_into();
-    SEAL_KEYS.with(|cache| keep(cache, keyed.name.clone(), &derived));
+    keep(&SEAL_KEYS, keyed.name.clone(), &derived);
     Ok(derived)
 }
 

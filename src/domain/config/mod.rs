@@ -136,11 +136,13 @@ pub fn parse(variables: &[(String, String)]) -> Result<Config, Vec<Problem>> {
     variables.sort();
 
     let mut issuers = Vec::new();
+    let mut all_issuers_known = true;
     for (name, json) in &variables {
         if name.starts_with("ISSUER_") {
             let mut fields = Fields::of(name, json, &mut problems);
-            if let Some(issuer) = read_issuer(&mut fields) {
-                issuers.push(Rc::new(issuer));
+            match read_issuer(&mut fields) {
+                Some(issuer) => issuers.push(Rc::new(issuer)),
+                None => all_issuers_known = false,
             }
             fields.refuse_unknown();
         }
@@ -162,7 +164,7 @@ pub fn parse(variables: &[(String, String)]) -> Result<Config, Vec<Problem>> {
     for (name, json) in &variables {
         if let Some(app_name) = name.strip_prefix("APP_") {
             let mut fields = Fields::of(name, json, &mut problems);
-            if let Some(app) = read_app(app_name, &mut fields, &issuers) {
+            if let Some(app) = read_app(app_name, &mut fields, &issuers, all_issuers_known) {
                 apps.push(Rc::new(app));
             }
             fields.refuse_unknown();
@@ -176,15 +178,14 @@ pub fn parse(variables: &[(String, String)]) -> Result<Config, Vec<Problem>> {
     }
     problems.extend(conflicts(&apps));
 
-    let seal_key = match variables.iter().find(|(name, _)| name == "SEAL_KEYS") {
-        Some((_, json)) => read_seal_key(json, &mut problems),
-        None => {
-            problems.push(Problem {
-                field: "SEAL_KEYS".into(),
-                reason: "the secret is missing".into(),
-            });
-            None
-        }
+    let seal_key = if let Some((_, json)) = variables.iter().find(|(name, _)| name == "SEAL_KEYS") {
+        read_seal_key(json, &mut problems)
+    } else {
+        problems.push(Problem {
+            field: "SEAL_KEYS".into(),
+            reason: "the secret is missing".into(),
+        });
+        None
     };
     match seal_key {
         Some(seal_key) if problems.is_empty() => Ok(Config { apps, seal_key }),
@@ -263,7 +264,12 @@ fn read_algorithm(fields: &mut Fields<'_>, name: &str) -> Option<Algorithm> {
     algorithm
 }
 
-fn read_app(name: &str, fields: &mut Fields<'_>, issuers: &[Rc<Issuer>]) -> Option<App> {
+fn read_app(
+    name: &str,
+    fields: &mut Fields<'_>,
+    issuers: &[Rc<Issuer>],
+    all_issuers_known: bool,
+) -> Option<App> {
     if name.is_empty() {
         fields.problem("", "needs a name after APP_");
     }
@@ -289,7 +295,8 @@ fn read_app(name: &str, fields: &mut Fields<'_>, issuers: &[Rc<Issuer>]) -> Opti
             .iter()
             .find(|known| known.issuer == *issuer)
             .cloned();
-        if known.is_none() {
+        // Otherwise it may be one that has a problem of its own.
+        if known.is_none() && all_issuers_known {
             fields.problem("issuer", "is no configured issuer (ISSUER_*.issuer)");
         }
         known
@@ -311,23 +318,21 @@ fn read_app(name: &str, fields: &mut Fields<'_>, issuers: &[Rc<Issuer>]) -> Opti
         client_id,
         routes: routes?,
         logout_path: logout_path?,
-        origin: origin?,
+        origin,
         session_cookies,
         never,
         session_lifetime,
     })
 }
 
-/// `Some(None)` where no origin is configured, `None` where a wrong one is.
-fn read_origin(fields: &mut Fields<'_>) -> Option<Option<HttpUrl>> {
-    let Some(text) = fields.text("origin") else {
-        return Some(None);
-    };
+fn read_origin(fields: &mut Fields<'_>) -> Option<HttpUrl> {
+    let text = fields.text("origin")?;
     let reason = match HttpUrl::parse(&text, Schemes::HttpToo) {
-        Ok(origin) if origin.is_bare_origin() => return Some(Some(origin)),
+        Ok(origin) if origin.is_bare_origin() => return Some(origin),
         Ok(_) => "is scheme and host only: the path is the request's".to_owned(),
         Err(problem) => problem.to_string(),
     };
+    // A problem fails the whole configuration, so nobody takes this for "no origin".
     fields.problem("origin", reason);
     None
 }
@@ -343,7 +348,7 @@ fn read_routes(fields: &mut Fields<'_>) -> Option<Vec<Route>> {
             Some(route) => routes.push(route),
             None => fields.problem(
                 &format!("routes[{position}]"),
-                "must be host[:port]/prefix, without scheme, wildcard or trailing slash",
+                "must be host[:port]/prefix, without scheme, default port, wildcard or trailing slash",
             ),
         }
     }

@@ -1,1 +1,96 @@
+use super::*;
 
+const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+fn set(line: &str) -> SetCookie {
+    SetCookie::parse(line, NOW).unwrap()
+}
+
+#[test]
+fn pairs_keep_what_they_hold() {
+    let header = "a=1; b=\"x y\";c==2=;  d ; =e;; f=";
+    let read: Vec<_> = pairs(header).collect();
+    assert_eq!(
+        read,
+        [
+            ("a", "1"),
+            ("b", "\"x y\""),
+            ("c", "=2="),
+            ("", "d"),
+            ("", "e"),
+            ("f", "")
+        ]
+    );
+    assert_eq!(
+        join(read.into_iter()).unwrap(),
+        "a=1; b=\"x y\"; c==2=; d; e; f="
+    );
+    assert_eq!(join(std::iter::empty()), None);
+}
+
+#[test]
+fn a_line_keeps_its_attributes_to_the_letter() {
+    let line = set("sid=\"v=1\"; Path=/a; HttpOnly; Priority=High; Partitioned; samesite=lax");
+    assert_eq!(
+        (line.name.as_str(), line.value.as_str()),
+        ("sid", "\"v=1\"")
+    );
+    assert!(line.http_only && !line.removes);
+    assert_eq!(
+        line.with_value("sealed"),
+        "sid=sealed; Path=/a; HttpOnly; Priority=High; Partitioned; samesite=lax"
+    );
+    assert_eq!(SetCookie::parse("no name", NOW), None);
+    assert_eq!(SetCookie::parse("=value; Path=/", NOW), None);
+}
+
+#[test]
+fn a_removal_is_told_from_a_cookie() {
+    for (line, removes) in [
+        ("a=1", false),
+        ("a=", false),
+        ("a=1; Max-Age=60", false),
+        ("a=1; Max-Age=0", true),
+        ("a=1; Max-Age=-5", true),
+        ("a=1; Expires=Thu, 01 Jan 1970 00:00:00 GMT", true),
+        ("a=1; Expires=Thu, 01-Jan-1970 00:00:01 GMT", true),
+        ("a=1; Expires=Fri, 31 Dec 2100 00:00:00 GMT", false),
+        (
+            "a=1; Max-Age=60; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
+            false,
+        ),
+        ("a=1; Expires=whenever", false),
+    ] {
+        assert_eq!(set(line).removes, removes, "{line}");
+    }
+}
+
+#[test]
+fn what_removes_a_cookie_later_names_the_same_cookie() {
+    for (line, request_path, attributes) in [
+        ("a=1; Path=/x; HttpOnly", "/p/q", "; Path=/x; HttpOnly"),
+        (
+            "__Host-a=1; Secure; Path=/; Max-Age=9; Expires=Fri, 31 Dec 2100 00:00:00 GMT",
+            "/p/q",
+            "; Secure; Path=/",
+        ),
+        (
+            "a=1; Domain=example.com",
+            "/p/q",
+            "; Domain=example.com; Path=/p",
+        ),
+        ("a=1; Path", "/p", "; Path=/"),
+        ("a=1; Path=relative", "/p/q/r", "; Path=/p/q"),
+        ("a=1", "/", "; Path=/"),
+    ] {
+        assert_eq!(
+            set(line).attributes_for_removal(request_path),
+            attributes,
+            "{line}"
+        );
+    }
+    assert_eq!(
+        removal("a", "; Path=/x"),
+        "a=; Path=/x; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
+    );
+}

@@ -1,0 +1,47 @@
+# Every target does its own set-up and can be run again. `make demo` and `make test` are the two
+# to know.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+# The pinned Node.js and its tools come first: the machine's own may be too old.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+
+SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock package-lock.json .make/tools.sh
+# Bytes, gzipped, of what is uploaded.
+SIZE_LIMIT := 300000
+
+.PHONY: demo test build deploy check-config lint clean tools
+
+demo: build  ## The OP, two apps and the Worker, on this machine
+	@exec node examples/playground/demo.mjs
+
+test: lint build  ## Everything: lints, native tests, the Worker on workerd, the real OP, a browser
+	@bash .make/tools.sh browser
+	cargo test --quiet
+	node .make/check-config.mjs
+	wrangler deploy --dry-run --outdir tests/.output/upload > tests/.output/dry-run.log || { cat tests/.output/dry-run.log; exit 1; }
+	node --test --test-concurrency=1 --test-reporter=spec 'tests/e2e/*.test.mjs'
+
+build: build/index.js  ## build/index.js and its wasm, and their size
+	@node .make/size.mjs $(SIZE_LIMIT)
+
+build/index.js: $(SOURCES)
+	@bash .make/tools.sh worker
+	@touch $@
+
+lint: tools
+	cargo fmt --check
+	cargo clippy --quiet --all-targets -- -D warnings
+	cargo clippy --quiet --target wasm32-unknown-unknown -- -D warnings
+
+check-config: build  ## Asks the built Worker what it thinks of wrangler.toml
+	@node .make/check-config.mjs
+
+deploy: check-config  ## To Cloudflare, if the Worker would accept the configuration
+	wrangler deploy
+
+tools:
+	@bash .make/tools.sh install
+	@mkdir -p tests/.output
+
+clean:
+	rm -rf target build tests/.output .wrangler node_modules
