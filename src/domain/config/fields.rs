@@ -69,22 +69,24 @@ impl<'a> Fields<'a> {
 
     /// A list of texts; empty if the field is not there.
     pub(super) fn texts(&mut self, field: &str) -> Vec<String> {
-        let list = match self.take(field) {
-            None => return Vec::new(),
-            Some(Value::Array(list)) => list,
-            Some(_) => {
-                self.problem(field, "must be a list of texts");
-                return Vec::new();
-            }
+        let Some(list) = self.take(field) else {
+            return Vec::new();
         };
-        let texts: Vec<_> = list
-            .iter()
-            .filter_map(|entry| entry.as_str().map(str::to_owned))
-            .collect();
-        if texts.len() != list.len() {
+        serde_json::from_value(list).unwrap_or_else(|_| {
             self.problem(field, "must be a list of texts");
+            Vec::new()
+        })
+    }
+
+    /// A list of at least one text.
+    pub(super) fn required_texts(&mut self, field: &str) -> Vec<String> {
+        let is_empty = |list: &Value| list.as_array().is_some_and(Vec::is_empty);
+        let rest = self.rest.as_ref();
+        if rest.is_some_and(|rest| rest.get(field).is_none_or(is_empty)) {
+            self.take(field);
+            self.problem(field, "must name at least one");
         }
-        texts
+        self.texts(field)
     }
 
     /// `true` or `false`; `false` if the field is not there.

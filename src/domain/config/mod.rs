@@ -278,15 +278,14 @@ fn read_app(
     let routes = read_routes(fields);
     let logout_path = fields.required_text("logout_path");
     let origin = read_origin(fields);
-    let session_cookies = read_cookie_names(fields, "session_cookies");
-    let never = read_cookie_names(fields, "never");
+    let session_cookies = fields.required_texts("session_cookies");
+    let session_cookies = read_cookie_names(fields, "session_cookies", session_cookies);
+    let never = fields.texts("never");
+    let never = read_cookie_names(fields, "never", never);
     let session_lifetime = fields
         .seconds("session_lifetime")
         .unwrap_or(limits::SESSION_LIFETIME);
 
-    if session_cookies.0.is_empty() {
-        fields.problem("session_cookies", "must name at least one cookie");
-    }
     if !limits::SESSION_LIFETIME_BOUNDS.contains(&session_lifetime) {
         fields.problem("session_lifetime", "must be from 60 to 2592000 seconds");
     }
@@ -338,10 +337,7 @@ fn read_origin(fields: &mut Fields<'_>) -> Option<HttpUrl> {
 }
 
 fn read_routes(fields: &mut Fields<'_>) -> Option<Vec<Route>> {
-    let texts = fields.texts("routes");
-    if texts.is_empty() {
-        fields.problem("routes", "must name at least one host and path");
-    }
+    let texts = fields.required_texts("routes");
     let mut routes = Vec::new();
     for (position, text) in texts.iter().enumerate() {
         match Route::parse(text) {
@@ -355,8 +351,7 @@ fn read_routes(fields: &mut Fields<'_>) -> Option<Vec<Route>> {
     (!texts.is_empty() && routes.len() == texts.len()).then_some(routes)
 }
 
-fn read_cookie_names(fields: &mut Fields<'_>, name: &str) -> CookieNames {
-    let names = fields.texts(name);
+fn read_cookie_names(fields: &mut Fields<'_>, field: &str, names: Vec<String>) -> CookieNames {
     let is_name = |text: &str| {
         let stem = text.strip_suffix('*').unwrap_or(text);
         !stem.is_empty()
@@ -367,7 +362,7 @@ fn read_cookie_names(fields: &mut Fields<'_>, name: &str) -> CookieNames {
     for (position, text) in names.iter().enumerate() {
         if !is_name(text) {
             fields.problem(
-                &format!("{name}[{position}]"),
+                &format!("{field}[{position}]"),
                 "must be a cookie name, or the beginning of names followed by *",
             );
         }
