@@ -16,9 +16,57 @@
 //! - `edge`: the Workers runtime behind those ports. Only here do `worker`, `wasm_bindgen` and
 //!   JavaScript occur, and no decision about tokens or sessions does. Nobody imports `edge`.
 
-#![cfg_attr(test, allow(clippy::arithmetic_side_effects))]
+#![cfg_attr(
+    test,
+    allow(
+        clippy::arithmetic_side_effects,
+        clippy::similar_names,
+        clippy::string_slice,
+        clippy::unchecked_time_subtraction
+    )
+)]
 
 pub mod app;
 pub mod domain;
 #[cfg(target_arch = "wasm32")]
 mod edge;
+
+#[cfg(test)]
+mod layers {
+    use std::{fs, path::Path};
+
+    /// Every line that ships, of every file under `folder`.
+    fn lines(folder: &Path) -> Vec<String> {
+        let mut lines = Vec::new();
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                lines.extend(self::lines(&path));
+            } else if !path.ends_with("tests.rs") && !path.ends_with("testkit.rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let shipped = text.split("#[cfg(test)]").next().unwrap();
+                lines.extend(
+                    shipped
+                        .lines()
+                        .map(|line| format!("{}: {line}", path.display())),
+                );
+            }
+        }
+        lines
+    }
+
+    #[test]
+    fn nobody_imports_upward() {
+        let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        for (folder, above) in [
+            ("domain", "crate::app"),
+            ("domain", "crate::edge"),
+            ("app", "crate::edge"),
+        ] {
+            let lines = lines(&src.join(folder));
+            assert!(lines.len() > 500, "{folder} was read");
+            let upward: Vec<_> = lines.iter().filter(|line| line.contains(above)).collect();
+            assert_eq!(upward, Vec::<&String>::new());
+        }
+    }
+}

@@ -13,5 +13,5 @@ pub mod sealing;
 pub mod verify;
 
 #[cfg(test)]
-#[allow(missing_docs, clippy::must_use_candidate)]
-pub mod testkit;
+#[allow(unreachable_pub)]
+pub(crate) mod testkit;

@@ -279,6 +279,3 @@ pub fn renews_a_cookie(app: &App, jar: &Jar, answer: &[SetCookie]) -> bool {
             && jar.came_in(&line.name, &line.value).is_none()
     })
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,1 +1,703 @@
+use std::{cell::RefCell, time::Duration};
 
+use serde_json::json;
+
+use super::*;
+use crate::{
+    app::{
+        logout,
+        testkit::{
+            self, FakeKv, FakeOrigin, FakeReply, FakeWorld, Fault, KEY_SET, NOW, Signer, block_on,
+        },
+    },
+    domain::seal::Seal,
+};
+
+const SID: &str = "set-cookie";
+
+struct Scene {
+    config: Config,
+    signer: Signer,
+}
+
+/// A browser at one app: it keeps the cookies it is given, as far as these tests need it.
+struct Visit<'a> {
+    scene: &'a Scene,
+    world: &'a FakeWorld,
+    kv: &'a FakeKv<'a>,
+    app: &'static str,
+    cookies: RefCell<Vec<(String, String)>>,
+}
+
+/// What came of one request.
+struct Outcome {
+    served: Served<FakeReply>,
+    /// What the app was sent, if it was asked.
+    forwarded: Option<Forward>,
+}
+
+impl Outcome {
+    fn changes(&self) -> &Changes {
+        match &self.served {
+            Served::Reply(_, changes) => changes,
+            Served::Own(own) => panic!("{own:?}"),
+        }
+    }
+
+    fn own(&self) -> &Own {
+        match &self.served {
+            Served::Own(own) => own,
+            Served::Reply(reply, changes) => panic!("{reply:?} {changes:?}"),
+        }
+    }
+
+    fn sent(&self) -> Option<&str> {
+        self.forwarded
+            .as_ref()
+            .expect("the app was not asked")
+            .cookies
+            .as_deref()
+    }
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self {
+            config: testkit::config(),
+            signer: Signer::new(),
+        }
+    }
+
+    fn id_token(&self, sub: &str, sid: &str) -> String {
+        self.signer.id_token("shop", sub, Some(sid), NOW)
+    }
+}
+
+impl<'a> Visit<'a> {
+    fn new(scene: &'a Scene, world: &'a FakeWorld, kv: &'a FakeKv<'a>) -> Self {
+        Self {
+            scene,
+            world,
+            kv,
+            app: "SHOP",
+            cookies: RefCell::default(),
+        }
+    }
+
+    fn request(&self, method: &str, is_navigation: bool, reply: FakeReply) -> Outcome {
+        let app = testkit::app(&self.scene.config, self.app);
+        let cookies = self.cookies.borrow().clone();
+        let header = cookie::join(cookies.iter().map(|(n, v)| (n.as_str(), v.as_str())));
+        let origin = FakeOrigin {
+            reply: Ok(reply),
+            seen: RefCell::default(),
+        };
+        let front = Front {
+            world: self.world,
+            sessions: &self.kv.sessions(&app),
+            config: &self.scene.config,
+            app: &app,
+            request: Request {
+                method,
+                host: "app.example",
+                path: "/shop/page",
+                cookies: header.as_deref(),
+                is_navigation,
+            },
+        };
+        let served = block_on(front.serve(&origin));
+        let lines = match &served {
+            Served::Own(own) => own.set_cookies.clone(),
+            Served::Reply(reply, changes) => changes
+                .set_cookies
+                .clone()
+                .unwrap_or_else(|| reply.set_cookies()),
+        };
+        let mut jar = self.cookies.borrow_mut();
+        for line in lines {
+            let line = SetCookie::parse(&line, self.world.now()).unwrap();
+            jar.retain(|(name, _)| *name != line.name);
+            if !line.removes {
+                jar.push((line.name, line.value));
+            }
+        }
+        Outcome {
+            served,
+            forwarded: origin.seen.into_inner().pop(),
+        }
+    }
+
+    fn get(&self, headers: &[(&'static str, &str)]) -> Outcome {
+        self.request("GET", true, FakeReply::ok(headers))
+    }
+
+    fn log_in(&self, token: &str, cookie: &str) -> Outcome {
+        let line = format!("shop.sid={cookie}; Path=/shop; HttpOnly");
+        self.get(&[(ANNOUNCEMENT, token), (SID, &line)])
+    }
+
+    fn log_out(&self, target: &serde_json::Value, at: Timestamp) {
+        let app = testkit::app(&self.scene.config, self.app);
+        let token = self.scene.signer.logout_token("shop", target, at);
+        let delivery = testkit::delivery(&token);
+        let sessions = self.kv.sessions(&app);
+        let received = logout::receive(self.world, &sessions, &app, delivery);
+        assert_eq!(block_on(received).0, logout::Answer::Done);
+    }
+}
+
+/// A scene of its own for one test; it may live as long as the tests do.
+fn visit() -> (
+    &'static Scene,
+    &'static FakeWorld,
+    &'static FakeKv<'static>,
+    Visit<'static>,
+) {
+    let scene = Box::leak(Box::new(Scene::new()));
+    let world = Box::leak(Box::new(FakeWorld::new()));
+    let kv = Box::leak(Box::new(FakeKv::new(world)));
+    (scene, world, kv, Visit::new(scene, world, kv))
+}
+
+#[test]
+fn a_login_is_registered_and_its_cookie_sealed_and_bound() {
+    let (scene, world, kv, visit) = visit();
+    let outcome = visit.log_in(&scene.id_token("alice", "s1"), "secret");
+    let changes = outcome.changes();
+    assert!(changes.drop_announcement);
+    assert_eq!(changes.cache_control, Some("private, no-cache"));
+    let lines = changes.set_cookies.as_ref().unwrap();
+    assert_eq!(lines.len(), 1);
+    assert!(
+        lines[0].starts_with("shop.sid=el1.k1.") && lines[0].ends_with("; Path=/shop; HttpOnly")
+    );
+    assert!(!lines[0].contains("secret"));
+    assert_eq!(world.codes(), ["session_began"]);
+    assert_eq!(kv.keys().len(), 3);
+
+    let outcome = visit.get(&[]);
+    assert_eq!(outcome.sent(), Some("shop.sid=secret"));
+    assert_eq!(
+        outcome.changes(),
+        &Changes::default(),
+        "the answer is left alone"
+    );
+}
+
+#[test]
+fn a_repeated_announcement_continues_the_session() {
+    let (scene, world, kv, visit) = visit();
+    visit.log_in(&scene.id_token("alice", "s1"), "one");
+    let before = kv.keys();
+    world.pass(Duration::from_secs(30));
+    let refreshed = scene
+        .signer
+        .id_token("shop", "alice", Some("s1"), world.now());
+    let outcome = visit.get(&[(ANNOUNCEMENT, &refreshed)]);
+    assert!(outcome.changes().drop_announcement);
+    visit.log_in(&refreshed, "two");
+    assert_eq!(kv.keys(), before, "nothing was written");
+    assert_eq!(visit.get(&[]).sent(), Some("shop.sid=two"));
+
+    visit.log_out(&json!({ "sid": "s1" }), NOW.plus(Duration::from_secs(1)));
+    assert_eq!(
+        visit.get(&[]).sent(),
+        None,
+        "the refreshed token moved no login time"
+    );
+}
+
+#[test]
+fn a_login_that_renews_no_session_cookie_is_not_delivered() {
+    let scene = Scene::new();
+    let token = scene.id_token("alice", "s1");
+    for line in [
+        None,
+        Some("other=1; HttpOnly"),
+        Some("shop.sid=planted"),
+        Some("shop.sid=; Max-Age=0"),
+    ] {
+        let world = FakeWorld::new();
+        let kv = FakeKv::new(&world);
+        let visit = Visit::new(&scene, &world, &kv);
+        // The value was there before the login: an attacker may have planted it.
+        visit.get(&[(SID, "shop.sid=planted")]);
+        let mut headers = vec![(ANNOUNCEMENT, token.as_str())];
+        headers.extend(line.map(|line| (SID, line)));
+        let outcome = visit.get(&headers);
+        assert_eq!(outcome.own().kind, OwnKind::BadGateway, "{line:?}");
+        assert_eq!(outcome.own().code, "login_without_new_cookie");
+        assert_eq!(outcome.own().set_cookies, Vec::<String>::new());
+        assert_eq!(kv.keys(), Vec::<String>::new(), "{line:?}");
+    }
+}
+
+#[test]
+fn only_the_values_that_a_login_makes_are_bound_to_it() {
+    let (scene, _, _, visit) = visit();
+    visit.get(&[(SID, "shop.part0=planted"), (SID, "csrf=c; HttpOnly")]);
+    let token = scene.id_token("alice", "s1");
+    visit.get(&[
+        (ANNOUNCEMENT, &token),
+        (SID, "shop.sid=new"),
+        (SID, "shop.part0=planted"),
+        (SID, "remember=me; HttpOnly"),
+    ]);
+    assert_eq!(
+        visit.get(&[]).sent(),
+        Some("csrf=c; shop.sid=new; shop.part0=planted; remember=me")
+    );
+    visit.log_out(&json!({ "sid": "s1" }), NOW);
+    let outcome = visit.get(&[]);
+    assert_eq!(outcome.sent(), Some("csrf=c; shop.part0=planted"));
+    let removals = outcome.changes().set_cookies.as_ref().unwrap();
+    assert!(removals.iter().all(|line| line.contains("Max-Age=0")));
+    assert_eq!(removals.len(), 2, "shop.sid and remember");
+}
+
+#[test]
+fn an_announcement_that_does_not_verify_is_not_delivered() {
+    let (scene, _, kv, visit) = visit();
+    let good = scene.id_token("alice", "s1");
+    let flipped = good.replace('.', "A.").replacen("A.", ".", 1);
+    for token in [
+        "garbage".to_owned(),
+        flipped,
+        format!("{good}, {good}"),
+        scene.signer.id_token("wiki", "alice", Some("s1"), NOW),
+        scene
+            .signer
+            .logout_token("shop", &json!({ "sub": "alice", "sid": "s1" }), NOW),
+    ] {
+        let outcome = visit.log_in(&token, "c");
+        assert_eq!(outcome.own().kind, OwnKind::BadGateway, "{token}");
+        assert_eq!(outcome.own().code, "announcement_invalid");
+        assert_eq!(outcome.own().set_cookies, Vec::<String>::new());
+    }
+    let without_sid = scene.signer.id_token("shop", "alice", None, NOW);
+    assert_eq!(
+        visit.log_in(&without_sid, "c").own().code,
+        "login_without_sid"
+    );
+    assert_eq!(kv.keys(), Vec::<String>::new());
+}
+
+#[test]
+fn a_login_while_the_keys_or_the_store_are_down_is_an_outage() {
+    let (scene, world, kv, visit) = visit();
+    let token = scene.id_token("alice", "s1");
+    world.documents.borrow_mut().remove(KEY_SET);
+    let outcome = visit.log_in(&token, "c");
+    assert_eq!(outcome.own().kind, OwnKind::Unavailable);
+    world
+        .documents
+        .borrow_mut()
+        .insert(KEY_SET.into(), testkit::key_set());
+    world.pass(limits::KEY_SET_COOL_DOWN);
+    for fault in [Fault::Before, Fault::After, Fault::Hang] {
+        for call in 0..4 {
+            kv.calls.set(0);
+            kv.fault.set(Some((call, fault)));
+            let outcome = visit.log_in(&token, "c");
+            assert_eq!(
+                outcome.own().kind,
+                OwnKind::Unavailable,
+                "{fault:?} at {call}"
+            );
+            assert_eq!(
+                outcome.own().set_cookies,
+                Vec::<String>::new(),
+                "cookies withheld"
+            );
+        }
+    }
+    assert!(visit.cookies.borrow().is_empty());
+    kv.fault.set(None);
+    visit.log_in(&token, "c");
+    assert_eq!(visit.get(&[]).sent(), Some("shop.sid=c"));
+}
+
+#[test]
+fn a_login_that_a_logout_covers_is_not_born() {
+    for target in [json!({ "sid": "s1" }), json!({ "sub": "alice" })] {
+        let (scene, _, kv, visit) = visit();
+        visit.log_out(&target, NOW);
+        let outcome = visit.log_in(&scene.id_token("alice", "s1"), "c");
+        assert_eq!(outcome.own().kind, OwnKind::SignedOut);
+        assert_eq!(outcome.own().code, "birth_refused_logged_out");
+        assert_eq!(kv.keys_of("session/"), Vec::<String>::new());
+        let newer = NOW.plus(Duration::from_secs(3));
+        let token = scene.signer.id_token("shop", "alice", Some("s1"), newer);
+        visit.log_in(&token, "c");
+        assert_eq!(visit.get(&[]).sent(), Some("shop.sid=c"));
+    }
+}
+
+#[test]
+fn an_old_id_token_begins_no_session() {
+    let (scene, world, kv, visit) = visit();
+    let token = scene.id_token("alice", "s1");
+    world.pass(limits::LOGIN_MAX_AGE + Duration::from_millis(1));
+    let outcome = visit.log_in(&token, "c");
+    assert_eq!(outcome.own().code, "birth_refused_login_too_old");
+    assert_eq!(outcome.own().kind, OwnKind::SignedOut);
+    assert_eq!(kv.keys(), Vec::<String>::new());
+}
+
+#[test]
+fn an_ended_session_goes_on_as_anonymous() {
+    let (scene, _, _, visit) = visit();
+    visit.log_in(&scene.id_token("alice", "s1"), "c");
+    visit
+        .cookies
+        .borrow_mut()
+        .push(("theme".into(), "dark".into()));
+    visit.log_out(&json!({ "sid": "s1" }), NOW);
+    let kept = visit.cookies.borrow().clone();
+
+    let outcome = visit.get(&[]);
+    assert_eq!(
+        outcome.forwarded,
+        Some(Forward {
+            cookies: Some("theme=dark".into()),
+            unconditional: true
+        })
+    );
+    assert_eq!(outcome.changes().cache_control, Some("no-store"));
+    assert_eq!(
+        outcome.changes().set_cookies.as_ref().unwrap(),
+        &["shop.sid=; Path=/shop; HttpOnly; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"]
+    );
+    // What the app sets anew is not removed, and belongs to nobody.
+    visit.cookies.replace(kept);
+    let outcome = visit.get(&[(SID, "shop.sid=anonymous")]);
+    assert_eq!(outcome.changes().set_cookies.as_ref().unwrap().len(), 1);
+    assert_eq!(
+        visit.get(&[]).sent(),
+        Some("theme=dark; shop.sid=anonymous")
+    );
+}
+
+#[test]
+fn an_ended_sessions_unsafe_request_never_reaches_the_app() {
+    for (method, is_navigation, expected) in [
+        ("POST", true, Some(OwnKind::SeeOther)),
+        ("POST", false, Some(OwnKind::Unauthorized)),
+        ("DELETE", false, Some(OwnKind::Unauthorized)),
+        ("PROPFIND", false, Some(OwnKind::Unauthorized)),
+        ("HEAD", false, None),
+        ("OPTIONS", false, None),
+    ] {
+        let (scene, _, _, visit) = visit();
+        visit.log_in(&scene.id_token("alice", "s1"), "c");
+        let alive = visit.request(method, is_navigation, FakeReply::ok(&[]));
+        assert_eq!(alive.sent(), Some("shop.sid=c"), "{method}");
+        visit.log_out(&json!({ "sid": "s1" }), NOW);
+        let outcome = visit.request(method, is_navigation, FakeReply::ok(&[]));
+        match expected {
+            Some(kind) => {
+                assert_eq!(outcome.own().kind, kind, "{method}");
+                assert_eq!(
+                    outcome.own().set_cookies.len(),
+                    1,
+                    "its cookies are removed"
+                );
+                assert_eq!(outcome.forwarded, None, "{method}");
+            }
+            None => assert_eq!(outcome.sent(), None, "{method}"),
+        }
+    }
+}
+
+#[test]
+fn a_store_that_does_not_answer_ends_nothing_and_lets_nothing_pass() {
+    for fault in [Fault::Before, Fault::After, Fault::Hang] {
+        let (scene, _, kv, visit) = visit();
+        visit.log_in(&scene.id_token("alice", "s1"), "c");
+        kv.fault.set(Some((usize::MAX, fault)));
+        let outcome = visit.get(&[]);
+        assert_eq!(outcome.own().kind, OwnKind::Unavailable);
+        assert_eq!(outcome.forwarded, None);
+        assert_eq!(
+            outcome.own().set_cookies,
+            Vec::<String>::new(),
+            "cookies are kept"
+        );
+        kv.fault.set(None);
+        assert_eq!(visit.get(&[]).sent(), Some("shop.sid=c"));
+    }
+}
+
+#[test]
+fn requests_without_a_bound_cookie_cost_no_store_call() {
+    let (scene, world, kv, visit) = visit();
+    visit.get(&[(SID, "shop.sid=anonymous"), (SID, "theme=dark")]);
+    visit.get(&[]);
+    assert_eq!((kv.calls.get(), world.fetches.get()), (0, 0));
+    visit.log_in(&scene.id_token("alice", "s1"), "c");
+    kv.calls.set(0);
+    visit.get(&[]);
+    assert_eq!(kv.calls.get(), 1, "one bulk read");
+}
+
+#[test]
+fn values_that_we_did_not_seal_are_dropped() {
+    let (_, _, _, visit) = visit();
+    visit.cookies.replace(
+        [
+            ("shop.sid", "raw"),
+            ("shop.part7", "raw"),
+            ("a", "1"),
+            ("shop.sid", "el1.k1.1.AAAA"),
+            ("x", "el1.spoilt"),
+            ("visible-to-the-app", "2"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into(),
+    );
+    let outcome = visit.get(&[]);
+    assert_eq!(outcome.sent(), Some("a=1; visible-to-the-app=2"));
+    assert_eq!(outcome.changes(), &Changes::default(), "and never removed");
+}
+
+#[test]
+fn a_seal_goes_to_its_own_app_only() {
+    let (scene, world, kv, visit) = visit();
+    visit.log_in(&scene.id_token("alice", "s1"), "c");
+    let wiki = Visit {
+        app: "WIKI",
+        cookies: visit.cookies.clone(),
+        ..Visit::new(scene, world, kv)
+    };
+    let outcome = wiki.get(&[]);
+    assert_eq!(outcome.sent(), None);
+    assert_eq!(
+        outcome.changes(),
+        &Changes::default(),
+        "the other app's cookie is kept"
+    );
+    let outcome = wiki.get(&[(SID, "shop.sid=forged; Path=/"), (SID, "wiki.sid=w")]);
+    let lines = outcome.changes().set_cookies.as_ref().unwrap();
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].starts_with("wiki.sid=el1."));
+    assert!(
+        world
+            .codes()
+            .contains(&"foreign_session_cookie_dropped".to_owned())
+    );
+}
+
+#[test]
+fn other_http_only_cookies_are_sealed_and_reported_once() {
+    let (_, world, _, visit) = visit();
+    let lines = [
+        (SID, "remember=me; HttpOnly"),
+        (SID, "theme=dark"),
+        (SID, "visible-to-the-app=1; HttpOnly"),
+        (SID, "nameless"),
+    ];
+    let outcome = visit.get(&lines[..3]);
+    let sent = outcome.changes().set_cookies.as_ref().unwrap();
+    assert!(sent[0].starts_with("remember=el1."));
+    assert_eq!(sent[1..], ["theme=dark", "visible-to-the-app=1; HttpOnly"]);
+    visit.get(&lines[..1]);
+    assert_eq!(world.codes(), ["http_only_cookie_sealed"]);
+}
+
+#[test]
+fn a_rolling_answer_that_comes_after_the_logout_is_dead() {
+    let (scene, _, _, visit) = visit();
+    visit.log_in(&scene.id_token("alice", "s1"), "c");
+    // The request went out alive; its answer sets the next value.
+    visit.get(&[(SID, "shop.sid=rolled; HttpOnly")]);
+    visit.log_out(&json!({ "sid": "s1" }), NOW);
+    assert_eq!(visit.get(&[]).sent(), None);
+}
+
+#[test]
+fn another_login_in_the_same_browser_replaces_the_session() {
+    let (scene, world, kv, visit) = visit();
+    visit.log_in(&scene.id_token("alice", "s1"), "a");
+    let old = visit.cookies.borrow().clone();
+    let first = kv.keys_of("session/");
+    visit.log_in(&scene.id_token("bob", "s2"), "b");
+    assert_eq!(visit.get(&[]).sent(), Some("shop.sid=b"));
+    assert_eq!(kv.keys_of("session/").len(), 1);
+    assert_ne!(kv.keys_of("session/"), first);
+    world.pass(limits::KV_ENTRY_LAG);
+    visit.cookies.replace(old);
+    assert_eq!(visit.get(&[]).sent(), None, "the first session has ended");
+}
+
+#[test]
+fn clearing_the_last_cookie_ends_the_session_and_a_shrinking_set_does_not() {
+    let (scene, world, kv, visit) = visit();
+    let token = scene.id_token("alice", "s1");
+    visit.get(&[
+        (ANNOUNCEMENT, &token),
+        (SID, "shop.part0=a"),
+        (SID, "shop.part1=b"),
+    ]);
+    visit.get(&[(SID, "shop.part1=; Max-Age=0")]);
+    assert_eq!(visit.get(&[]).sent(), Some("shop.part0=a"));
+    let outcome = visit.get(&[(SID, "shop.part0=gone; Max-Age=0"), (SID, "shop.part9=c")]);
+    let lines = outcome.changes().set_cookies.as_ref().unwrap();
+    assert_eq!(lines[0], "shop.part0=; Max-Age=0");
+    assert_eq!(kv.keys().len(), 3, "one is left");
+    visit.get(&[(SID, "shop.part9=; Expires=Thu, 01 Jan 1970 00:00:00 GMT")]);
+    assert_eq!(kv.keys(), Vec::<String>::new());
+    assert_eq!(world.codes().last().unwrap(), "session_cleared_by_app");
+}
+
+#[test]
+fn a_cookie_that_no_browser_would_keep_is_not_delivered() {
+    let (scene, _, _, visit) = visit();
+    let token = scene.id_token("alice", "s1");
+    let outcome = visit.log_in(&token, &"x".repeat(4000));
+    assert_eq!(outcome.own().code, "cookie_too_large");
+    assert_eq!(outcome.own().kind, OwnKind::BadGateway);
+    visit.log_in(&token, &"x".repeat(2500));
+    assert_eq!(
+        visit.get(&[]).sent().unwrap().len(),
+        2500 + "shop.sid=".len()
+    );
+}
+
+#[test]
+fn an_announcement_counts_only_in_the_apps_own_good_answer() {
+    for (status, header) in [
+        (401, ("x", "")),
+        (500, ("x", "")),
+        (199, ("x", "")),
+        (200, ("age", "0")),
+        (200, ("cf-cache-status", "HIT")),
+        (200, ("cf-cache-status", "stale")),
+        (304, ("cf-cache-status", "REVALIDATED")),
+    ] {
+        let (scene, world, kv, visit) = visit();
+        let token = scene.id_token("alice", "s1");
+        let mut reply = FakeReply::ok(&[(ANNOUNCEMENT, &token), (SID, "shop.sid=c"), header]);
+        reply.status = status;
+        let outcome = visit.request("GET", true, reply);
+        assert!(outcome.changes().drop_announcement, "{status} {header:?}");
+        assert_eq!(kv.keys(), Vec::<String>::new(), "{status} {header:?}");
+        assert_eq!(world.codes(), ["announcement_not_counted"]);
+    }
+    for (status, header) in [(302, ("cf-cache-status", "DYNAMIC")), (204, ("x", ""))] {
+        let (scene, world, kv, visit) = visit();
+        let token = scene.id_token("alice", "s1");
+        let mut reply = FakeReply::ok(&[(ANNOUNCEMENT, &token), (SID, "shop.sid=c"), header]);
+        reply.status = status;
+        visit.request("GET", true, reply);
+        assert_eq!(world.codes(), ["session_began"]);
+        assert_eq!(kv.keys().len(), 3);
+    }
+}
+
+#[test]
+fn an_unbound_value_dies_after_a_day() {
+    let (_, world, _, visit) = visit();
+    visit.get(&[(SID, "shop.sid=anonymous")]);
+    world.pass(limits::UNBOUND_LIFETIME - Duration::from_secs(1));
+    visit.get(&[(SID, "shop.sid=anonymous")]);
+    assert_eq!(visit.get(&[]).sent(), Some("shop.sid=anonymous"));
+    world.pass(Duration::from_secs(1));
+    let outcome = visit.get(&[]);
+    assert_eq!(
+        outcome.sent(),
+        None,
+        "setting the same value again prolongs nothing"
+    );
+    assert_eq!(outcome.changes().set_cookies.as_ref().unwrap().len(), 1);
+}
+
+#[test]
+fn a_session_dies_with_its_lifetime() {
+    let (scene, world, kv, visit) = visit();
+    visit.log_in(&scene.id_token("alice", "s1"), "c");
+    world.pass(limits::SESSION_LIFETIME - Duration::from_secs(1));
+    assert_eq!(
+        visit.get(&[(SID, "shop.sid=rolled")]).sent(),
+        Some("shop.sid=c")
+    );
+    world.pass(Duration::from_secs(1));
+    assert_eq!(visit.get(&[]).sent(), None, "rolling prolongs nothing");
+    assert_eq!(
+        kv.keys(),
+        Vec::<String>::new(),
+        "nor is anything left behind"
+    );
+    assert_eq!(world.codes().last().unwrap(), "ended_by_lifetime");
+}
+
+#[test]
+fn only_so_many_seals_are_opened() {
+    let (_, _, _, visit) = visit();
+    let lines: Vec<_> = (0..20).map(|n| format!("shop.part{n}=v{n}")).collect();
+    let headers: Vec<_> = lines.iter().map(|line| (SID, line.as_str())).collect();
+    visit.get(&headers);
+    let outcome = visit.get(&[]);
+    assert_eq!(
+        outcome.sent().unwrap().split("; ").count(),
+        limits::SEALS_PER_REQUEST
+    );
+    assert_eq!(outcome.changes(), &Changes::default());
+}
+
+#[test]
+fn an_origin_that_does_not_answer_is_a_bad_gateway() {
+    let (scene, world, kv, _) = visit();
+    let app = testkit::app(&scene.config, "SHOP");
+    let front = Front {
+        world,
+        sessions: &kv.sessions(&app),
+        config: &scene.config,
+        app: &app,
+        request: Request {
+            method: "GET",
+            host: "app.example",
+            path: "/shop",
+            cookies: None,
+            is_navigation: true,
+        },
+    };
+    let origin = FakeOrigin {
+        reply: Err(Unavailable("origin_unreachable")),
+        seen: RefCell::default(),
+    };
+    let Served::Own(own) = block_on(front.serve(&origin)) else {
+        panic!("an answer out of nothing");
+    };
+    assert_eq!(
+        (own.kind, own.code),
+        (OwnKind::BadGateway, "origin_unreachable")
+    );
+}
+
+/// No token, cookie value or raw identifier is ever logged.
+#[test]
+fn the_log_names_nobody() {
+    let (scene, world, _, visit) = visit();
+    let token = scene
+        .signer
+        .id_token("shop", "alice@example.com", Some("sid-1"), NOW);
+    visit.log_in(&token, "cookie-value");
+    let seal = visit.cookies.borrow()[0].1.clone();
+    assert!(Seal::parse(&seal).is_some());
+    visit.log_in("not-a-token", "cookie-value");
+    visit.log_out(&json!({ "sub": "alice@example.com", "sid": "sid-1" }), NOW);
+    visit.get(&[]);
+    visit.log_in(&token, "cookie-value");
+    let log = world.log.take().join("\n");
+    assert!(log.lines().count() >= 5, "{log}");
+    for secret in [
+        "alice",
+        "sid-1",
+        "cookie-value",
+        "not-a-token",
+        &token,
+        &seal,
+    ] {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
+}
