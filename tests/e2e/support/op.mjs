@@ -1,0 +1,74 @@
+// An OP of the tests' own, with an independent signer (jose): it publishes keys and signs what it
+// is told to. The real OP is in examples/playground.
+import { createServer } from 'node:http';
+import { once } from 'node:events';
+import { CompactSign, exportJWK, generateKeyPair } from 'jose';
+
+export const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout';
+
+export async function startTestOp() {
+  const keys = {};
+  const op = {
+    fetches: [],
+    published: [],
+    /** Replaces the next answers: a function of request and response. */
+    answer: undefined,
+    now: () => Math.floor(Date.now() / 1000),
+    /** Makes a key; it is published once its `kid` is in `published`. */
+    async addKey(kid, alg = 'RS256') {
+      const pair = await generateKeyPair(alg, { extractable: true });
+      keys[kid] = { privateKey: pair.privateKey, jwk: { ...(await exportJWK(pair.publicKey)), kid } };
+    },
+    /** A token signed by jose. */
+    sign: (claims, header) =>
+      new CompactSign(new TextEncoder().encode(JSON.stringify(claims)))
+        .setProtectedHeader(header)
+        .sign(keys[header.kid].privateKey),
+    /** The RS256 signature of `op-1` over anything, for what jose refuses to sign. */
+    async signBytes(text) {
+      const { privateKey } = keys['op-1'];
+      const signature = await crypto.subtle.sign(privateKey.algorithm, privateKey, Buffer.from(text));
+      return Buffer.from(signature);
+    },
+    claims: (more = {}) => ({
+      iss: op.issuer,
+      aud: 'shop',
+      iat: op.now(),
+      exp: op.now() + 120,
+      jti: crypto.randomUUID(),
+      events: { [LOGOUT_EVENT]: {} },
+      ...more,
+    }),
+    logoutToken: (more, header = { alg: 'RS256', kid: 'op-1' }) => op.sign(op.claims(more), header),
+    idToken: (more) =>
+      op.sign(
+        { iss: op.issuer, aud: 'shop', iat: op.now(), exp: op.now() + 600, sub: 'alice', sid: 's1', ...more },
+        { alg: 'RS256', kid: 'op-1' },
+      ),
+    async stop() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+  await op.addKey('op-1');
+  op.published.push('op-1');
+  const server = createServer((req, res) => {
+    op.fetches.push(req.url);
+    if (op.answer) return op.answer(req, res);
+    res.setHeader('content-type', 'application/json');
+    if (req.url === '/.well-known/openid-configuration') {
+      res.end(JSON.stringify({ issuer: op.issuer, jwks_uri: `${op.url}jwks` }));
+    } else if (req.url === '/jwks') {
+      res.end(JSON.stringify({ keys: op.published.map((kid) => keys[kid].jwk) }));
+    } else {
+      res.writeHead(404).end();
+    }
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  op.url = `http://127.0.0.1:${server.address().port}/`;
+  // Ends with a slash, as that of the conformance suite does.
+  op.issuer = op.url;
+  return op;
+}

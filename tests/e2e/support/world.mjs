@@ -1,0 +1,100 @@
+// The Worker on workerd between an OP of the tests' own and an app that does what it is told.
+import { once } from 'node:events';
+import { createServer, request as httpRequest } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import { newSealKeys, startWorker } from '../../../.make/workerd.mjs';
+import { entriesOf } from './format.mjs';
+import { kvContents } from './kv.mjs';
+import { startTestOp } from './op.mjs';
+
+export async function startWorld() {
+  const op = await startTestOp();
+  const logs = [];
+  const world = {
+    op,
+    /** What the app does with a request; tests set it. */
+    app: (req, res) => res.end('app'),
+    sealKeys: newSealKeys(),
+    /** The log lines since the last call. */
+    takeLogs: () => logs.splice(0).map((line) => JSON.parse(line)),
+  };
+  const origin = createServer((req, res) => world.app(req, res));
+  origin.on('upgrade', (req, socket, head) => world.upgrade(req, socket, head));
+  origin.listen(0, '127.0.0.1');
+  await once(origin, 'listening');
+  const app = (client) => ({
+    issuer: op.issuer,
+    client_id: client,
+    routes: [`app.test/${client}`],
+    logout_path: `/${client}/bclogout`,
+    origin: `http://127.0.0.1:${origin.address().port}`,
+    session_cookies: [`${client}.sid`],
+  });
+  const worker = await startWorker({
+    config: fileURLToPath(new URL('worker.toml', import.meta.url)),
+    bindings: {
+      ISSUER_TEST: { issuer: op.issuer, allow_insecure_http: true },
+      APP_SHOP: app('shop'),
+      APP_WIKI: app('wiki'),
+      SEAL_KEYS: world.sealKeys,
+    },
+    onLog: (line) => logs.push(line),
+  });
+  world.kv = worker.kv;
+  world.shop = { name: 'SHOP', issuer: op.issuer, client: 'shop' };
+  world.wiki = { name: 'WIKI', issuer: op.issuer, client: 'wiki' };
+
+  /** A request to app.test, redirects not followed: status, headers, body as a Buffer. */
+  world.request = async (path, { method = 'GET', headers = {}, body } = {}) => {
+    const req = httpRequest({
+      host: '127.0.0.1',
+      port: worker.url.port,
+      path,
+      method,
+      headers: { host: 'app.test', ...headers },
+    });
+    req.end(body);
+    const [res] = await once(req, 'response');
+    const chunks = await res.toArray();
+    return {
+      status: res.statusCode,
+      headers: res.headers,
+      setCookies: res.headers['set-cookie'] ?? [],
+      body: Buffer.concat(chunks),
+    };
+  };
+  world.open = (path, options) =>
+    httpRequest({ host: '127.0.0.1', port: worker.url.port, path, ...options, headers: { host: 'app.test', ...options?.headers } });
+  world.logout = (token, { client = 'shop', ...options } = {}) =>
+    world.request(`/${client}/bclogout`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: new URLSearchParams({ logout_token: token, ignored_parameter: 'It is.' }).toString(),
+      ...options,
+    });
+  world.contents = () => kvContents(worker.kv);
+  /** Empties KV and puts sessions into it, as the Worker itself would. */
+  world.store = async (...sessions) => {
+    for (const key of Object.keys(await kvContents(worker.kv))) await worker.kv.delete(key);
+    for (const session of sessions) {
+      for (const [key, [value, metadata]] of Object.entries(entriesOf(session))) {
+        await worker.kv.put(key, value, { metadata });
+      }
+    }
+  };
+  world.stop = async () => {
+    await worker.stop();
+    origin.closeAllConnections();
+    origin.close();
+    await op.stop();
+  };
+  return world;
+}
+
+/** What KV holds of these sessions, as `contents` shows it. */
+export const stored = (...sessions) =>
+  Object.fromEntries(
+    sessions
+      .flatMap((session) => Object.entries(entriesOf(session)))
+      .map(([key, [value, metadata]]) => [key, metadata ? { value, metadata } : value]),
+  );
