@@ -6,7 +6,8 @@ import { CompactSign, exportJWK, generateKeyPair } from 'jose';
 
 export const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout';
 
-export async function startTestOp() {
+/** Starts it; the issuer is the server's address and `path`. */
+export async function startTestOp({ path = '/' } = {}) {
   const keys = {};
   const op = {
     fetches: [],
@@ -15,9 +16,15 @@ export async function startTestOp() {
     answer: undefined,
     now: () => Math.floor(Date.now() / 1000),
     /** Makes a key; it is published once its `kid` is in `published`. */
-    async addKey(kid, alg = 'RS256') {
+    async addKey(kid, alg = 'RS256', members = {}) {
       const pair = await generateKeyPair(alg, { extractable: true });
-      keys[kid] = { privateKey: pair.privateKey, jwk: { ...(await exportJWK(pair.publicKey)), kid } };
+      const jwk = { ...(await exportJWK(pair.publicKey)), kid, ...members };
+      keys[kid] = { privateKey: pair.privateKey, jwk };
+    },
+    /** Publishes a key that nobody signs with. */
+    publish(jwk) {
+      keys[jwk.kid] = { jwk };
+      op.published.push(jwk.kid);
     },
     /** A token signed by jose. */
     sign: (claims, header) =>
@@ -57,9 +64,9 @@ export async function startTestOp() {
     op.fetches.push(req.url);
     if (op.answer) return op.answer(req, res);
     res.setHeader('content-type', 'application/json');
-    if (req.url === '/.well-known/openid-configuration') {
-      res.end(JSON.stringify({ issuer: op.issuer, jwks_uri: `${op.url}jwks` }));
-    } else if (req.url === '/jwks') {
+    if (req.url === `${path}.well-known/openid-configuration`) {
+      res.end(JSON.stringify({ issuer: op.issuer, jwks_uri: `${op.issuer}jwks` }));
+    } else if (req.url === `${path}jwks`) {
       res.end(JSON.stringify({ keys: op.published.map((kid) => keys[kid].jwk) }));
     } else {
       res.writeHead(404).end();
@@ -67,8 +74,6 @@ export async function startTestOp() {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  op.url = `http://127.0.0.1:${server.address().port}/`;
-  // Ends with a slash, as that of the conformance suite does.
-  op.issuer = op.url;
+  op.issuer = `http://127.0.0.1:${server.address().port}${path}`;
   return op;
 }

@@ -7,8 +7,9 @@ import { entriesOf } from './format.mjs';
 import { kvContents } from './kv.mjs';
 import { startTestOp } from './op.mjs';
 
-export async function startWorld() {
-  const op = await startTestOp();
+/** Starts it; `issuerPath` is the path of the issuer, `bindings` replace variables. */
+export async function startWorld({ issuerPath, bindings } = {}) {
+  const op = await startTestOp({ path: issuerPath });
   const logs = [];
   const world = {
     op,
@@ -37,6 +38,7 @@ export async function startWorld() {
       APP_SHOP: app('shop'),
       APP_WIKI: app('wiki'),
       SEAL_KEYS: world.sealKeys,
+      ...bindings?.(app),
     },
     onLog: (line) => logs.push(line),
   });
@@ -54,7 +56,13 @@ export async function startWorld() {
       headers: { host: 'app.test', ...headers },
     });
     req.end(body);
-    const [res] = await once(req, 'response');
+    const res = await new Promise((response, failed) => {
+      req.on('response', response);
+      // An answer may come before the request has been read: what is left cannot be written then.
+      let error;
+      req.on('error', (e) => (error = e));
+      req.on('close', () => failed(error ?? new Error('closed without an answer')));
+    });
     const chunks = await res.toArray();
     return {
       status: res.statusCode,
