@@ -24,7 +24,9 @@ pub(super) async fn own_path(
     if path == "/health" {
         return http::plain(200, "ok\n");
     }
-    match asset(bindings, path).await {
+    // The pages are answers to something, each with a way on: see `render`.
+    let is_page = path.ends_with(".html");
+    match asset(bindings, path).await.filter(|_| !is_page) {
         Some(file) => {
             let response = Response::new_with_opt_readable_stream_and_init(
                 file.body().as_ref(),
