@@ -3,7 +3,7 @@ import express from 'express';
 import { exportJWK, generateKeyPair } from 'jose';
 import { Provider } from 'oidc-provider';
 import { listen } from './listen.mjs';
-import { page } from './page.mjs';
+import { escape, page } from './page.mjs';
 
 const USER = { login: 'admin', password: 'admin' };
 
@@ -70,7 +70,7 @@ export async function startOp({ port, workerUrl, onEvent = () => {} }) {
     const { uid, params } = await provider.interactionDetails(req, res);
     res.send(
       page('Sign in', [
-        `<h1>Sign in</h1><p>to continue to <b>${params.client_id === 'playground3' ? 'playground3' : 'playground2'}</b></p>`,
+        `<h1>Sign in</h1><p>to continue to <b>${escape(params.client_id)}</b></p>`,
         `<form method="post" action="/interaction/${encodeURIComponent(uid)}">`,
         `<label>User <input name="login" autocomplete="username" value="${USER.login}" required></label>`,
         `<label>Password <input name="password" type="password" autocomplete="current-password" value="${USER.password}" required></label>`,

@@ -14,7 +14,8 @@ export const page = (title, pieces) => `<!doctype html>
 <meta name="viewport" content="width=device-width"><style>${STYLE}</style></head>
 <body><main>${pieces.join('\n')}</main></body></html>`;
 
-const escape = (text) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
+/** Text as HTML. */
+export const escape = (text) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 
 /** The one page of a sample app. */
 export const appPage = (name, user) =>

@@ -1,6 +1,7 @@
 // The whole playground: OP, two apps, and the Worker on workerd in front of them.
 import { fileURLToPath } from 'node:url';
 import { newSealKeys, startWorker } from '../../.make/workerd.mjs';
+import { assertFree } from './listen.mjs';
 import { startOp } from './op.mjs';
 import { startPlayground2 } from './playground2.mjs';
 import { startPlayground3 } from './playground3.mjs';
@@ -16,6 +17,7 @@ export async function startPlayground({ onLog, onEvent } = {}) {
     while (stops.length) await stops.pop()();
   };
   try {
+    await assertFree(8787);
     stops.push(await startOp({ port: 4000, workerUrl: WORKER, onEvent }));
     const app = { issuer: ISSUER, publicUrl: WORKER };
     stops.push(await startPlayground2({ port: 4002, ...app }));

@@ -234,6 +234,7 @@ impl<W: World, K: Kv> Sessions for KvSessions<'_, W, K> {
             .collect::<Result<Vec<_>, _>>()?;
         Ok(session::judge(
             session,
+            self.lifetime,
             entry.is_some(),
             &marks,
             self.world.now(),

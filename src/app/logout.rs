@@ -110,7 +110,8 @@ pub async fn receive(
 pub async fn finish(world: &impl World, sessions: &impl Sessions, app: &App, order: Order) {
     for pause in limits::FINISH_RETRIES {
         world.sleep(pause).await;
-        if let Ok(ended) = sessions.end(&order.scope, order.logout).await {
+        let work = sessions.end(&order.scope, order.logout);
+        if let Ok(ended) = within(world, limits::BACK_CHANNEL_DEADLINE, work).await {
             let event = Event::new("logout_finished_late", &app.name).of(order.hash());
             world.record(&event.ended(ended));
             return;

@@ -43,8 +43,8 @@ pub const KV_CACHE_TTL: Duration = Duration::from_secs(30);
 pub const KV_MIN_TTL: Duration = Duration::from_mins(1);
 /// Deletions under way at once while the entries of a logout are removed.
 pub const KV_PARALLEL_DELETES: usize = 32;
-/// Pauses before each further try to finish a logout whose store failed; within the 30 s that
-/// the runtime grants after an answer.
+/// Pauses before each further try to finish a logout whose store failed. With the tries' own
+/// deadlines they stay within the 30 s that the runtime grants after an answer.
 pub const FINISH_RETRIES: [Duration; 4] = [
     Duration::from_millis(250),
     Duration::from_secs(1),

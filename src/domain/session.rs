@@ -3,7 +3,7 @@
 //! A logout at T (the logout token's `iat`) ends the sessions that began before it. Nothing is
 //! remembered of single tokens: a repeat of one ends only what the first could have ended.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Deserialize, Serialize};
@@ -148,15 +148,16 @@ impl EndedBy {
 }
 
 /// Decides whether a session lives, by what KV holds: its entry, and the marks of its `sid` and
-/// subject.
+/// subject. `lifetime` is the app's present one: sessions older than that end when it is cut.
 #[must_use]
 pub fn judge(
     session: &Session,
+    lifetime: Duration,
     entry_exists: bool,
     marks: &[Option<Mark>],
     now: Timestamp,
 ) -> Life {
-    if now >= session.expires {
+    if now >= session.expires.min(session.registered_at.plus(lifetime)) {
         Life::Ended(EndedBy::Lifetime)
     } else if marks
         .iter()

@@ -159,6 +159,24 @@ describe('a request', () => {
     assert.equal(seen['if-none-match'], '"1"');
   });
 
+  test('without a configured origin goes to its own address', async () => {
+    let seen;
+    world.app = (req, res) => {
+      seen = req;
+      res.writeHead(302, { location: '/direct/next', 'set-cookie': 'direct.sid=1; Path=/direct' }).end();
+    };
+    const answer = await world.request('/direct/a?b', {
+      method: 'POST',
+      headers: { host: world.originHost, 'x-forwarded-host': 'kept.test', cookie: 'direct.sid=raw; a=1' },
+      body: 'body',
+    });
+    assert.equal(answer.status, 302);
+    assert.match(answer.setCookies[0], /^direct\.sid=el1\./);
+    assert.equal(`${seen.method} ${seen.headers.host}${seen.url}`, `POST ${world.originHost}/direct/a?b`);
+    assert.equal(seen.headers['x-forwarded-host'], 'kept.test', 'Cloudflare’s own, in production');
+    assert.equal(seen.headers.cookie, 'a=1');
+  });
+
   test('to upgrade becomes a WebSocket that echoes', async () => {
     world.upgrade = (req, socket) => {
       const accept = createHash('sha1')

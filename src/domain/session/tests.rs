@@ -1,5 +1,6 @@
 use super::*;
 
+const LIFETIME: Duration = limits::SESSION_LIFETIME;
 const T: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
 fn at(offset: i64) -> Timestamp {
@@ -27,7 +28,8 @@ fn a_mark_covers_logins_up_to_the_margin() {
 #[test]
 fn a_session_lives_while_nothing_ends_it() {
     let session = session(at(0), at(1));
-    let judge = |entry, marks: &[Option<Mark>], now| judge(&session, entry, marks, at(now));
+    let judge =
+        |entry, marks: &[Option<Mark>], now| judge(&session, LIFETIME, entry, marks, at(now));
     assert_eq!(judge(true, &[None, None], 2), Life::Alive);
     assert_eq!(judge(true, &[Some(Mark(at(-3))), None], 2), Life::Alive);
 }
@@ -38,7 +40,7 @@ fn either_mark_ends_it_whether_or_not_its_entry_is_there() {
     for marks in [[Some(Mark(at(5))), None], [None, Some(Mark(at(5)))]] {
         for entry in [true, false] {
             assert_eq!(
-                judge(&session, entry, &marks, at(6)),
+                judge(&session, LIFETIME, entry, &marks, at(6)),
                 Life::Ended(EndedBy::Mark)
             );
         }
@@ -50,7 +52,7 @@ fn a_missing_entry_ends_it_once_kv_cannot_lag_any_more() {
     let session = session(at(0), at(1));
     for (now, life) in [(180, Life::Alive), (181, Life::Ended(EndedBy::Deletion))] {
         assert_eq!(
-            judge(&session, false, &[None, None], at(now)),
+            judge(&session, LIFETIME, false, &[None, None], at(now)),
             life,
             "{now}"
         );
@@ -62,11 +64,27 @@ fn it_ends_by_itself() {
     let session = session(at(0), at(0));
     let end = session.expires;
     let before = Timestamp::from_millis(end.seconds() * 1000 - 1);
-    assert_eq!(judge(&session, true, &[None, None], before), Life::Alive);
     assert_eq!(
-        judge(&session, true, &[None, None], end),
+        judge(&session, LIFETIME, true, &[None, None], before),
+        Life::Alive
+    );
+    assert_eq!(
+        judge(&session, LIFETIME, true, &[None, None], end),
         Life::Ended(EndedBy::Lifetime)
     );
+}
+
+#[test]
+fn a_lifetime_that_was_cut_ends_older_sessions() {
+    let session = session(at(0), at(0));
+    let cut = Duration::from_mins(1);
+    for (now, life) in [(59, Life::Alive), (60, Life::Ended(EndedBy::Lifetime))] {
+        assert_eq!(
+            judge(&session, cut, true, &[None, None], at(now)),
+            life,
+            "{now}"
+        );
+    }
 }
 
 #[test]

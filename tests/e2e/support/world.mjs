@@ -34,6 +34,12 @@ export async function startWorld({ issuerPath, bindings } = {}) {
   const worker = await startWorker({
     config: fileURLToPath(new URL('worker.toml', import.meta.url)),
     bindings: {
+      // Without `origin` a request goes to its own address: here the app's, by the Host header.
+      APP_DIRECT: {
+        ...app('direct'),
+        routes: [`127.0.0.1:${origin.address().port}/direct`],
+        origin: undefined,
+      },
       ISSUER_TEST: { issuer: op.issuer, allow_insecure_http: true },
       APP_SHOP: app('shop'),
       APP_WIKI: app('wiki'),
@@ -43,6 +49,7 @@ export async function startWorld({ issuerPath, bindings } = {}) {
     onLog: (line) => logs.push(line),
   });
   world.kv = worker.kv;
+  world.originHost = `127.0.0.1:${origin.address().port}`;
   world.shop = { name: 'SHOP', issuer: op.issuer, client: 'shop' };
   world.wiki = { name: 'WIKI', issuer: op.issuer, client: 'wiki' };
 
