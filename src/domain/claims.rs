@@ -28,26 +28,55 @@ impl Audience {
     }
 }
 
-/// Checks issuer, audience and authorised party of a token for `app`.
-///
-/// # Errors
-/// [`Refusal::Issuer`], [`Refusal::Audience`] or [`Refusal::AuthorizedParty`].
-pub fn check_parties(
-    app: &App,
-    iss: &TextClaim,
-    aud: Option<&Audience>,
-    azp: &TextClaim,
-) -> Result<(), Refusal> {
-    if !matches!(iss, TextClaim::Text(iss) if *iss == app.issuer.issuer) {
-        return Err(Refusal::Issuer);
+/// Who speaks, to whom, about whom.
+#[derive(Debug, Deserialize)]
+pub struct Parties {
+    #[serde(default)]
+    iss: TextClaim,
+    aud: Option<Audience>,
+    #[serde(default)]
+    azp: TextClaim,
+    #[serde(default)]
+    sub: TextClaim,
+    #[serde(default)]
+    sid: TextClaim,
+}
+
+impl Parties {
+    /// Checks issuer, audience and authorised party of a token for `app`.
+    ///
+    /// # Errors
+    /// [`Refusal::Issuer`], [`Refusal::Audience`] or [`Refusal::AuthorizedParty`].
+    pub fn check(&self, app: &App) -> Result<(), Refusal> {
+        if !matches!(&self.iss, TextClaim::Text(iss) if *iss == app.issuer.issuer) {
+            return Err(Refusal::Issuer);
+        }
+        let for_us = |aud: &Audience| aud.is_only(&app.client_id);
+        if !self.aud.as_ref().is_some_and(for_us) {
+            return Err(Refusal::Audience);
+        }
+        match &self.azp {
+            TextClaim::Absent => Ok(()),
+            TextClaim::Text(azp) if *azp == app.client_id => Ok(()),
+            _ => Err(Refusal::AuthorizedParty),
+        }
     }
-    if !aud.is_some_and(|aud| aud.is_only(&app.client_id)) {
-        return Err(Refusal::Audience);
+
+    /// `sub` and `sid`: non-empty strings where they occur.
+    ///
+    /// # Errors
+    /// [`Refusal::SubjectMalformed`]: a `sid` of another type must never count as "no sid", which
+    /// would widen a logout to the whole user.
+    pub fn sub_and_sid(self) -> Result<(Option<String>, Option<String>), Refusal> {
+        Ok((identifier(self.sub)?, identifier(self.sid)?))
     }
-    match azp {
-        TextClaim::Absent => Ok(()),
-        TextClaim::Text(azp) if *azp == app.client_id => Ok(()),
-        _ => Err(Refusal::AuthorizedParty),
+}
+
+fn identifier(claim: TextClaim) -> Result<Option<String>, Refusal> {
+    match claim {
+        TextClaim::Absent => Ok(None),
+        TextClaim::Text(text) if !text.is_empty() => Ok(Some(text)),
+        _ => Err(Refusal::SubjectMalformed),
     }
 }
 
@@ -75,17 +104,4 @@ pub fn check_times<C>(claims: &Claims<C>, now: Timestamp) -> Result<Timestamp, R
         return Err(Refusal::IssuedInFuture);
     }
     Ok(issued)
-}
-
-/// A claim that names a subject or a session: a non-empty string where it occurs.
-///
-/// # Errors
-/// [`Refusal::SubjectMalformed`]: a `sid` of another type must never count as "no sid", which
-/// would widen a logout to the whole user.
-pub fn identifier(claim: TextClaim) -> Result<Option<String>, Refusal> {
-    match claim {
-        TextClaim::Absent => Ok(None),
-        TextClaim::Text(text) if !text.is_empty() => Ok(Some(text)),
-        _ => Err(Refusal::SubjectMalformed),
-    }
 }

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 
 use super::{
-    claims::{self, Audience},
+    claims::{self, Parties},
     config::App,
-    jws::{self, Presence, TextClaim, Unverified},
+    jws::{self, Presence, Unverified},
     refusal::Refusal,
     time::Timestamp,
 };
@@ -23,15 +23,8 @@ pub struct IdClaims {
 
 #[derive(Deserialize)]
 struct RawClaims {
-    #[serde(default)]
-    iss: TextClaim,
-    aud: Option<Audience>,
-    #[serde(default)]
-    azp: TextClaim,
-    #[serde(default)]
-    sub: TextClaim,
-    #[serde(default)]
-    sid: TextClaim,
+    #[serde(flatten)]
+    parties: Parties,
     #[serde(default)]
     events: Presence,
 }
@@ -47,12 +40,12 @@ pub fn read(token: &str, app: &App, now: Timestamp) -> Result<Unverified<IdClaim
         if raw.events == Presence::Present {
             return Err(Refusal::NotAnIdToken);
         }
-        claims::check_parties(app, &raw.iss, raw.aud.as_ref(), &raw.azp)?;
+        raw.parties.check(app)?;
         let issued_at = claims::check_times(&read, now)?;
-        let raw = read.custom;
+        let (sub, sid) = read.custom.parties.sub_and_sid()?;
         Ok(IdClaims {
-            sub: claims::identifier(raw.sub)?.ok_or(Refusal::SubjectMissing)?,
-            sid: claims::identifier(raw.sid)?,
+            sub: sub.ok_or(Refusal::SubjectMissing)?,
+            sid,
             issued_at,
         })
     })

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    claims::{self, Audience},
+    claims::{self, Parties},
     config::App,
     jws::{self, Presence, TextClaim, Unverified},
     refusal::Refusal,
@@ -46,15 +46,8 @@ pub enum Target {
 
 #[derive(Deserialize)]
 struct RawClaims {
-    #[serde(default)]
-    iss: TextClaim,
-    aud: Option<Audience>,
-    #[serde(default)]
-    azp: TextClaim,
-    #[serde(default)]
-    sub: TextClaim,
-    #[serde(default)]
-    sid: TextClaim,
+    #[serde(flatten)]
+    parties: Parties,
     #[serde(default)]
     jti: TextClaim,
     #[serde(default)]
@@ -79,7 +72,7 @@ pub fn read(token: &str, app: &App, now: Timestamp) -> Result<Unverified<LogoutC
     jws::read::<RawClaims>(token, app.issuer.logout_alg, &["jwt", "logout+jwt"])?.try_map(|read| {
         let raw = &read.custom;
         // (4)
-        claims::check_parties(app, &raw.iss, raw.aud.as_ref(), &raw.azp)?;
+        raw.parties.check(app)?;
         let issued_at = claims::check_times(&read, now)?;
         let raw = read.custom;
         // (6)
@@ -95,10 +88,9 @@ pub fn read(token: &str, app: &App, now: Timestamp) -> Result<Unverified<LogoutC
             return Err(Refusal::TokenId);
         }
         // (5)
-        let sub = claims::identifier(raw.sub)?;
-        let target = match (claims::identifier(raw.sid)?, sub) {
-            (Some(sid), sub) => Target::Session { sid, sub },
-            (None, Some(sub)) => Target::Subject { sub },
+        let target = match raw.parties.sub_and_sid()? {
+            (sub, Some(sid)) => Target::Session { sid, sub },
+            (Some(sub), None) => Target::Subject { sub },
             (None, None) => return Err(Refusal::SubjectMissing),
         };
         Ok(LogoutClaims { target, issued_at })
