@@ -22,6 +22,7 @@
         clippy::arithmetic_side_effects,
         clippy::similar_names,
         clippy::string_slice,
+        clippy::too_many_lines,
         clippy::unchecked_time_subtraction
     )
 )]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::ports::Ended;
+use super::{kv_sessions::Swept, ports::Ended};
 
 /// One decision.
 #[derive(Clone, Debug, Serialize)]
@@ -24,6 +24,9 @@ pub struct Event<'a> {
     /// What a logout found.
     #[serde(flatten)]
     pub ended: Option<Ended>,
+    /// What a run of the sweep did.
+    #[serde(flatten)]
+    pub swept: Option<Swept>,
 }
 
 /// Classes of events that operators watch.
@@ -47,6 +50,7 @@ impl<'a> Event<'a> {
             cookie: None,
             of: None,
             ended: None,
+            swept: None,
         }
     }
 
@@ -75,6 +79,13 @@ impl<'a> Event<'a> {
     #[must_use]
     pub const fn ended(mut self, ended: Ended) -> Self {
         self.ended = Some(ended);
+        self
+    }
+
+    /// The same, with what a run of the sweep did.
+    #[must_use]
+    pub const fn swept(mut self, swept: Swept) -> Self {
+        self.swept = Some(swept);
         self
     }
 

@@ -10,18 +10,20 @@ use super::{
     verify::{NotVerified, Verified, verify},
 };
 use crate::domain::{
-    config::{App, Config},
+    config::{App, Config, SessionSid},
     cookie::{self, SetCookie},
     gate::{self, Credentials, Incoming, Jar, Outgoing, Owners, Passage, Standing},
     id_token::{self, IdClaims},
     limits,
     seal::{Authority, Binding, Contents},
-    session::{Life, Session, SessionId, SidKey, SubjectKey},
+    session::{Birth, Life, Session, SessionId, SidKey, SubjectKey},
     time::Timestamp,
 };
 
 /// The header in which an app's answer announces a login: the ID token it received.
 pub const ANNOUNCEMENT: &str = "edge-logout-id-token";
+
+const WITHOUT_NEW_COOKIE: &str = "login_without_new_cookie";
 
 /// A request, as far as the gate looks at it.
 #[derive(Clone, Copy, Debug)]
@@ -41,10 +43,19 @@ pub struct Request<'a> {
 /// What the gate changes in a request before it goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Forward {
-    /// The `Cookie` header to send; none to send none.
-    pub cookies: Option<String>,
+    /// The `Cookie` header to send.
+    pub cookies: CookieHeader,
     /// Whether conditions and ranges are taken out, so that the answer is a whole new one.
     pub unconditional: bool,
+}
+
+/// What becomes of a `Cookie` header.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CookieHeader {
+    /// It goes on as it came, byte for byte.
+    Unchanged,
+    /// It is replaced; none to send none.
+    Replaced(Option<String>),
 }
 
 /// An answer of the app, as far as the gate looks at it.
@@ -103,6 +114,8 @@ pub struct Own {
 /// The answers that the gate gives itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnKind {
+    /// 405: a method that is never forwarded.
+    MethodNotAllowed,
     /// 401: done signed in, and not signed in any more.
     Unauthorized,
     /// 303 to the same URL.
@@ -162,22 +175,27 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
     }
 
     async fn pass<O: Origin>(&self, origin: &O) -> Result<(O::Reply, Changes), Own> {
-        let jar = self.open().await;
+        let (jar, is_touched) = self.open().await;
         let standing = self.standing(&jar).await?;
-        let removals = |anew: &[String]| jar.removals(&standing, self.world.now(), anew);
+        let now = self.world.now();
         let own = |kind, code| {
             Err(Own {
-                set_cookies: removals(&[]),
+                set_cookies: jar.removals(&standing, now, self.request.path, &[]),
                 ..Own::new(kind, code)
             })
         };
         match gate::passage(&standing, self.request.method, self.request.is_navigation) {
             Passage::Forward => {}
+            Passage::Refused => return own(OwnKind::MethodNotAllowed, "method_never_forwarded"),
             Passage::Unauthorized => return own(OwnKind::Unauthorized, "unsafe_after_end"),
             Passage::SeeOther => return own(OwnKind::SeeOther, "unsafe_after_end"),
         }
         let forward = Forward {
-            cookies: jar.to_header(&standing, self.world.now()),
+            cookies: if is_touched {
+                CookieHeader::Replaced(jar.to_header(&standing, now))
+            } else {
+                CookieHeader::Unchanged
+            },
             unconditional: standing.is_ended(),
         };
         let reply = origin
@@ -188,15 +206,36 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         Ok((reply, changes))
     }
 
-    /// Opens the seals among the request's cookies.
-    async fn open(&self) -> Jar {
+    /// Opens the seals among the request's cookies, and says whether it holds anything but cookies
+    /// that are none of our business.
+    async fn open(&self) -> (Jar, bool) {
+        let cookies: Vec<_> = cookie::pairs(self.request.cookies.unwrap_or_default())
+            .map(|(name, value)| (name, value, gate::sort(self.app, name, value)))
+            .collect();
+        let is_touched = cookies
+            .iter()
+            .any(|(_, _, incoming)| *incoming != Incoming::Plain);
+        // Opening costs: other apps' cookies never take the places of the app's own.
+        let is_listed = |name: &str| self.app.session_cookies.contain(name);
+        let listed = cookies
+            .iter()
+            .filter(|(name, _, incoming)| is_sealed(incoming) && is_listed(name))
+            .count();
+        let mut places = (
+            limits::SEALS_PER_REQUEST,
+            limits::SEALS_PER_REQUEST.saturating_sub(listed),
+        );
         let mut jar = Jar::default();
-        let mut seals = 0;
-        for (name, value) in cookie::pairs(self.request.cookies.unwrap_or_default()) {
-            match gate::sort(self.app, name, value) {
+        for (name, value, incoming) in cookies {
+            let place = if is_listed(name) {
+                &mut places.0
+            } else {
+                &mut places.1
+            };
+            match incoming {
                 Incoming::Plain => jar.add_plain(name, value),
-                Incoming::Sealed(seal) if seals < limits::SEALS_PER_REQUEST => {
-                    seals = seals.saturating_add(1);
+                Incoming::Sealed(seal) if *place > 0 => {
+                    *place = place.saturating_sub(1);
                     let key = &self.config.seal_key;
                     if let Some(contents) =
                         sealing::open(self.world, key, self.app, name, &seal).await
@@ -207,7 +246,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
                 Incoming::Sealed(_) | Incoming::Withheld => {}
             }
         }
-        jar
+        (jar, is_touched)
     }
 
     /// Asks the store about the session that the request carries, if any.
@@ -245,9 +284,20 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
             .filter_map(|line| SetCookie::parse(line, now))
             .collect();
         let announcement = reply.header(ANNOUNCEMENT);
-        let born = match &announcement {
-            Some(token) => self.birth(token, jar, standing, reply, &lines).await?,
-            None => None,
+        let born = match announcement.as_deref() {
+            Some(token) if !token.trim().is_empty() => {
+                let birth = self.birth(token, jar, standing, reply, &lines).await;
+                // The app may have attached the login to a cookie that the browser has already.
+                birth.map_err(|own| Own {
+                    set_cookies: if own.code == WITHOUT_NEW_COOKIE {
+                        jar.removals_of_all()
+                    } else {
+                        jar.removals_of_unbound()
+                    },
+                    ..own
+                })?
+            }
+            _ => None,
         };
         let mut set_cookies = Vec::new();
         let mut sealed_any = false;
@@ -277,12 +327,11 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         if let Standing::Live(session) = standing {
             if born.is_some() {
                 self.end_one(session, "session_replaced").await;
-            } else if jar.is_emptied_by(self.app, session, &lines) {
+            } else if jar.is_emptied_by(self.app, session, self.request.path, &lines) {
                 self.end_one(session, "session_cleared_by_app").await;
             }
         }
-        let anew: Vec<String> = lines.into_iter().map(|line| line.name).collect();
-        set_cookies.extend(jar.removals(standing, now, &anew));
+        set_cookies.extend(jar.removals(standing, now, self.request.path, &lines));
         Ok(Changes {
             set_cookies: (set_cookies != raw_lines).then_some(set_cookies),
             drop_announcement: announcement.is_some(),
@@ -312,25 +361,39 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
             cache_status: cache_status.as_deref(),
         };
         if !gate::may_announce(&credentials) {
+            // With a new session cookie beside it, this may be a login that nobody would bind.
+            if gate::renews_a_cookie(self.app, jar, standing, lines, self.world.now()) {
+                return Err(Own::new(OwnKind::BadGateway, "announcement_not_counted"));
+            }
             self.world
                 .record(&Event::new("announcement_not_counted", &self.app.name));
             return Ok(None);
         }
         let claims = self.read_announcement(token).await?;
         let subject = SubjectKey::of(self.app, &claims.sub);
-        let Some(sid) = claims.sid.as_ref().map(|sid| SidKey::of(self.app, sid)) else {
-            return Err(Own::new(OwnKind::BadGateway, "login_without_sid"));
+        let without_sid = SidKey::absent(self.app, &claims.sub);
+        let sid = claims.sid.as_ref().map(|sid| SidKey::of(self.app, sid));
+        // The same user, and the same `sid` if both have one.
+        let continues = |live: &Session| {
+            let has_other_sid = |sid| live.sid != without_sid && live.sid != sid;
+            live.subject == subject && !sid.is_some_and(has_other_sid)
         };
-        if standing
-            .live()
-            .is_some_and(|live| live.subject == subject && live.sid == sid)
-        {
+        if standing.live().is_some_and(continues) {
             return Ok(None);
         }
-        if !gate::renews_a_cookie(self.app, jar, lines) {
-            return Err(Own::new(OwnKind::BadGateway, "login_without_new_cookie"));
-        }
+        let sid = match sid {
+            Some(sid) => sid,
+            None if self.app.session_sid == SessionSid::Optional => without_sid,
+            None => return Err(Own::new(OwnKind::BadGateway, "login_without_sid")),
+        };
         let now = self.world.now();
+        if !gate::renews_a_cookie(self.app, jar, standing, lines, now) {
+            // The app now takes the present session's cookie for another login.
+            if let Some(live) = standing.live() {
+                self.end_one(live, "session_replaced").await;
+            }
+            return Err(Own::new(OwnKind::BadGateway, WITHOUT_NEW_COOKIE));
+        }
         let session = Session {
             id: SessionId::from_random(self.world.random()?),
             subject,
@@ -339,10 +402,14 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
             registered_at: now,
             expires: now.plus(self.app.session_lifetime),
         };
+        let birth = Birth {
+            session,
+            authenticated_at: claims.authenticated_at,
+        };
         let registered = within(
             self.world,
             limits::GATE_DEADLINE,
-            self.sessions.register(&session),
+            self.sessions.register(&birth),
         );
         match registered.await? {
             Ok(()) => {
@@ -415,6 +482,10 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         let event = Event::new(code, &self.app.name);
         self.world.record(&event.of(session.sid.0.short()));
     }
+}
+
+const fn is_sealed(incoming: &Incoming) -> bool {
+    matches!(incoming, Incoming::Sealed(_))
 }
 
 fn is_private(reply: &impl Reply) -> bool {

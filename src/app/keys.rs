@@ -11,8 +11,26 @@ use crate::domain::{
     time::Timestamp,
 };
 
-/// The keys to try; none if the issuer has no such key, proven by a set fetched after the token
-/// arrived.
+/// The keys to try.
+#[derive(Debug)]
+pub struct Found {
+    /// None if the issuer has no such key, proven by a set fetched after the token arrived.
+    pub keys: Vec<Rc<PublicKey>>,
+    /// When the fetch of their set began.
+    fetched_at: Option<Timestamp>,
+    /// Whether this very call fetched them.
+    is_own_fetch: bool,
+}
+
+impl Found {
+    /// Whether their set is newer than `moment`.
+    #[must_use]
+    pub fn is_newer_than(&self, moment: Timestamp) -> bool {
+        self.is_own_fetch || self.fetched_at.is_some_and(|at| at > moment)
+    }
+}
+
+/// Finds the keys that may verify a token.
 ///
 /// A fetch is never shared with another request: workerd lets no request wait for the I/O of
 /// another. Whoever comes while one is under way waits and looks again.
@@ -24,34 +42,44 @@ pub async fn find(
     issuer: &Issuer,
     wanted: &Wanted<'_>,
     deadline: Timestamp,
-) -> Result<Vec<Rc<PublicKey>>, Unavailable> {
+) -> Result<Found, Unavailable> {
     loop {
         let now = world.now();
         let left = deadline.since(now);
-        if left.is_zero() {
-            return Err(Unavailable("keys_not_in_time"));
-        }
-        let next = world.with_key_cache(&issuer.issuer, |cache| {
+        let (next, fetched_at) = world.with_key_cache(&issuer.issuer, |cache| {
             let next = cache.next(wanted, now);
-            if next == Next::Fetch {
+            if next == Next::Fetch && !left.is_zero() {
                 cache.fetching(now);
             }
-            next
+            (next, cache.fetched_at())
         });
+        let found = |keys| Found {
+            keys,
+            fetched_at,
+            is_own_fetch: false,
+        };
         match next {
-            Next::Use(keys) => return Ok(keys),
-            Next::Unknown => return Ok(Vec::new()),
+            Next::Use(keys) => return Ok(found(keys)),
+            Next::Unknown => return Ok(found(Vec::new())),
+            _ if left.is_zero() => return Err(Unavailable("keys_not_in_time")),
             Next::Wait(span) => world.sleep(span.min(left)).await,
             Next::Fetch => {
                 let limit = limits::OP_FETCH.min(left);
                 let fetched = within(world, limit, fetch(world, issuer, limit)).await;
                 return world.with_key_cache(&issuer.issuer, |cache| {
                     let outcome = fetched.map(|keys| cache.fetched(keys, now));
-                    let candidates = cache.candidates(wanted);
+                    let keys = cache.candidates(wanted);
                     match outcome {
+                        Ok(()) => Ok(Found {
+                            keys,
+                            fetched_at: cache.fetched_at(),
+                            is_own_fetch: true,
+                        }),
                         // The last good set serves while the OP is down, and proves nothing.
-                        Err(unavailable) if candidates.is_empty() => Err(unavailable),
-                        _ => Ok(candidates),
+                        Err(_) if !keys.is_empty() && wanted.newer_than.is_none() => {
+                            Ok(found(keys))
+                        }
+                        Err(unavailable) => Err(unavailable),
                     }
                 });
             }

@@ -5,22 +5,32 @@
 //! by-sid/<hash>/<id>      finds it by sid; metadata: its login, and the other index's hash
 //! by-sub/<hash>/<id>      finds it by subject; likewise
 //! mark/<hash>             a logout: sessions with a login up to this moment have ended
+//! pending/<hash>/<time>   a logout whose index is to be tidied up once more; metadata: what of
 //! ```
 //!
 //! KV is eventually consistent and has no compare-and-set. So the mark is the authority: it is
 //! written first, lives as long as a session can, and is read with every check. Deleting the
-//! entries follows, and ends a session too.
+//! entries follows, and ends a session too. Lists lag, and one request may do so many operations
+//! only: so every logout leaves a `pending/` record, and [`KvSessions::sweep`] goes over its index
+//! again.
 
-use std::time::Duration;
+use std::{cell::Cell, time::Duration};
 
-use futures_util::{StreamExt as _, TryStreamExt as _, future::try_join3, stream};
+use futures_util::{
+    StreamExt as _, TryStreamExt as _,
+    future::{try_join_all, try_join3},
+    stream,
+};
 use serde::{Deserialize, Serialize};
 
-use super::ports::{Ended, Kv, Page, Sessions, Unavailable, World};
+use super::ports::{Ended, Kv, Page, Sessions, Unavailable, World, within};
 use crate::domain::{
     digest::Digest,
     limits,
-    session::{self, BirthRefused, Life, Mark, Scope, Session, SessionId, SidKey, SubjectKey},
+    session::{
+        self, Birth, BirthRefused, EndedBy, Life, Mark, Marks, Scope, Session, SessionId, SidKey,
+        SubjectKey,
+    },
     time::Timestamp,
 };
 
@@ -32,6 +42,26 @@ pub struct KvSessions<'a, W, K> {
     pub kv: &'a K,
     /// The app's `session_lifetime`.
     pub lifetime: Duration,
+    /// What this request may still spend on tidying up.
+    pub budget: Budget,
+}
+
+/// KV operations that may still be done.
+pub struct Budget(Cell<usize>);
+
+impl Budget {
+    /// A budget of that many operations.
+    #[must_use]
+    pub const fn of(operations: usize) -> Self {
+        Self(Cell::new(operations))
+    }
+
+    /// Takes `cost` out, if that much is left.
+    fn take(&self, cost: usize) -> bool {
+        let left = self.0.get().checked_sub(cost);
+        self.0.set(left.unwrap_or_else(|| self.0.get()));
+        left.is_some()
+    }
 }
 
 /// The value of `session/<id>`: for a person who looks; the key's existence is what counts.
@@ -49,16 +79,53 @@ struct IndexMetadata {
     other: String,
 }
 
-enum Index {
-    Sid(SidKey),
-    Subject(SubjectKey),
+/// The metadata of a pending record.
+#[derive(Serialize, Deserialize)]
+struct Pending {
+    kind: Kind,
+    hash: String,
+    logout: i64,
+    due: i64,
+    lifetime: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Sid,
+    Sub,
+}
+
+/// The sessions of one sid or one subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Index {
+    kind: Kind,
+    hash: Digest,
+}
+
+impl From<SidKey> for Index {
+    fn from(SidKey(hash): SidKey) -> Self {
+        Self {
+            kind: Kind::Sid,
+            hash,
+        }
+    }
+}
+
+impl From<SubjectKey> for Index {
+    fn from(SubjectKey(hash): SubjectKey) -> Self {
+        Self {
+            kind: Kind::Sub,
+            hash,
+        }
+    }
 }
 
 impl Index {
     fn prefix(&self) -> String {
-        match self {
-            Self::Sid(SidKey(hash)) => format!("by-sid/{hash}/"),
-            Self::Subject(SubjectKey(hash)) => format!("by-sub/{hash}/"),
+        match self.kind {
+            Kind::Sid => format!("by-sid/{}/", self.hash),
+            Kind::Sub => format!("by-sub/{}/", self.hash),
         }
     }
 
@@ -67,17 +134,16 @@ impl Index {
     }
 
     /// The other index of a session that this one found.
-    fn other(&self, hash: Digest) -> Self {
-        match self {
-            Self::Sid(_) => Self::Subject(SubjectKey(hash)),
-            Self::Subject(_) => Self::Sid(SidKey(hash)),
-        }
+    const fn other(&self, hash: Digest) -> Self {
+        let kind = match self.kind {
+            Kind::Sid => Kind::Sub,
+            Kind::Sub => Kind::Sid,
+        };
+        Self { kind, hash }
     }
 
     fn mark_key(&self) -> String {
-        match self {
-            Self::Sid(SidKey(hash)) | Self::Subject(SubjectKey(hash)) => format!("mark/{hash}"),
-        }
+        format!("mark/{}", self.hash)
     }
 }
 
@@ -87,8 +153,8 @@ fn entry_key(id: &SessionId) -> String {
 
 fn mark_keys(session: &Session) -> [String; 2] {
     [
-        Index::Sid(session.sid).mark_key(),
-        Index::Subject(session.subject).mark_key(),
+        Index::from(session.sid).mark_key(),
+        Index::from(session.subject).mark_key(),
     ]
 }
 
@@ -103,77 +169,147 @@ fn read_mark(value: Option<&String>) -> Result<Option<Mark>, Unavailable> {
         .transpose()
 }
 
+fn read_marks(values: &[Option<String>]) -> Result<Marks, Unavailable> {
+    let [sid, subject] = values else {
+        return Err(Unavailable("kv_answer_incomplete"));
+    };
+    Ok(Marks {
+        sid: read_mark(sid.as_ref())?,
+        subject: read_mark(subject.as_ref())?,
+    })
+}
+
+/// One session that an index names.
+struct Found {
+    id: String,
+    login: Timestamp,
+    other: Digest,
+}
+
+/// What a page of an index names; `None` for entries that we did not write, or cannot read.
+fn found(page: &Page) -> impl Iterator<Item = Option<Found>> {
+    page.keys.iter().map(|(key, metadata)| {
+        let metadata: IndexMetadata = serde_json::from_str(metadata.as_ref()?).ok()?;
+        Some(Found {
+            id: key.rsplit('/').next()?.to_owned(),
+            login: Timestamp::from_seconds(metadata.login),
+            other: Digest::parse(&metadata.other)?,
+        })
+    })
+}
+
+/// How long a mark must last: as long as any session it may cover. One can begin
+/// [`limits::LOGIN_MAX_AGE`] after its login.
+fn mark_ttl(lifetime: Duration) -> Duration {
+    lifetime
+        .saturating_add(limits::LOGIN_MAX_AGE)
+        .saturating_add(limits::CLOCK_SKEW_MAX)
+        .saturating_add(limits::KV_MIN_TTL)
+}
+
 impl<W: World, K: Kv> KvSessions<'_, W, K> {
-    /// How long a mark must last: as long as any session it may cover. One can begin
-    /// [`limits::LOGIN_MAX_AGE`] after its login.
-    fn mark_ttl(&self) -> Duration {
-        self.lifetime
-            .saturating_add(limits::LOGIN_MAX_AGE)
-            .saturating_add(limits::CLOCK_SKEW)
-            .saturating_add(limits::KV_MIN_TTL)
-    }
-
-    async fn marks(&self, keys: &[String]) -> Result<Vec<Option<Mark>>, Unavailable> {
-        let values = self.kv.get_many(keys).await?;
-        values
-            .iter()
-            .map(|value| read_mark(value.as_ref()))
-            .collect()
-    }
-
-    async fn write_mark(&self, index: &Index, logout: Timestamp) -> Result<(), Unavailable> {
+    async fn write_mark(
+        &self,
+        index: &Index,
+        logout: Timestamp,
+        lifetime: Duration,
+    ) -> Result<(), Unavailable> {
         let key = index.mark_key();
-        let stored = self.marks(std::slice::from_ref(&key)).await?;
+        let stored = self.kv.get_many(std::slice::from_ref(&key)).await?;
+        let stored = read_mark(stored.first().and_then(Option::as_ref))?;
         // The later of the two: a logout that arrives late takes nothing back. Even where it
         // changes nothing the mark is written again, so that it lasts long enough.
-        let latest = stored
-            .into_iter()
-            .flatten()
-            .map(|Mark(at)| at)
-            .fold(logout, Timestamp::max);
+        let Mark(latest) = stored.map_or(Mark(logout), |mark| mark.max(Mark(logout)));
         let value = latest.seconds().to_string();
-        self.kv.put(&key, &value, None, self.mark_ttl()).await
+        self.kv.put(&key, &value, None, mark_ttl(lifetime)).await
     }
 
-    /// The keys of the sessions that a page of an index names and a logout ends.
-    fn doomed(
+    async fn write_pending(&self, index: &Index, logout: Timestamp) -> Result<(), Unavailable> {
+        let pending = encode(&Pending {
+            kind: index.kind,
+            hash: index.hash.to_string(),
+            logout: logout.seconds(),
+            due: self.world.now().plus(limits::KV_LIST_LAG).seconds(),
+            lifetime: self.lifetime.as_secs(),
+        })?;
+        // The time in the key keeps a later logout's record apart from one that is being removed.
+        let key = format!("pending/{}/{}", index.hash, logout.seconds());
+        let ttl = mark_ttl(self.lifetime);
+        self.kv.put(&key, "", Some(&pending), ttl).await
+    }
+
+    /// The subjects of the sessions that `index` finds.
+    async fn subjects(&self, index: &Index) -> Result<Vec<Index>, Unavailable> {
+        let mut subjects = Vec::new();
+        let mut cursor = None;
+        loop {
+            let page = self.kv.list(&index.prefix(), cursor).await?;
+            for found in found(&page).flatten() {
+                let subject = index.other(found.other);
+                if !subjects.contains(&subject) {
+                    subjects.push(subject);
+                }
+            }
+            cursor = page.cursor;
+            if cursor.is_none() {
+                return Ok(subjects);
+            }
+        }
+    }
+
+    /// Deletes what `index` finds and the logout ends, as far as the budget reaches.
+    async fn clean(
+        &self,
         index: &Index,
-        page: &Page,
-        mark: Mark,
+        logout: Timestamp,
         subject: Option<SubjectKey>,
         ended: &mut Ended,
-    ) -> Vec<[String; 3]> {
-        let mut doomed = Vec::new();
-        for (key, metadata) in &page.keys {
-            let id = key.rsplit('/').next().unwrap_or_default();
-            let Some((metadata, other)) = metadata
-                .as_ref()
-                .and_then(|text| serde_json::from_str::<IndexMetadata>(text).ok())
-                .and_then(|metadata| {
-                    let other = Digest::parse(&metadata.other)?;
-                    Some((metadata, other))
-                })
-            else {
-                ended.unreadable = ended.unreadable.saturating_add(1);
-                continue;
-            };
-            if !mark.covers(Timestamp::from_seconds(metadata.login)) {
-                ended.later = ended.later.saturating_add(1);
-                continue;
+    ) -> Result<(), Unavailable> {
+        let mut cursor = None;
+        loop {
+            if !self.budget.take(1) {
+                return Err(Unavailable("kv_budget_spent"));
             }
-            ended.matched = ended.matched.saturating_add(1);
-            if subject.is_some_and(|SubjectKey(hash)| hash != other) {
-                ended.of_other_subject = ended.of_other_subject.saturating_add(1);
+            let page = self.kv.list(&index.prefix(), cursor).await?;
+            let mut doomed = Vec::new();
+            for found in found(&page) {
+                match found {
+                    None => ended.unreadable = ended.unreadable.saturating_add(1),
+                    Some(found) if !Mark(logout).covers(found.login) => {
+                        ended.later = ended.later.saturating_add(1);
+                    }
+                    Some(found) => {
+                        ended.matched = ended.matched.saturating_add(1);
+                        if subject.is_some_and(|SubjectKey(hash)| hash != found.other) {
+                            ended.of_other_subject = ended.of_other_subject.saturating_add(1);
+                        }
+                        doomed.push(found);
+                    }
+                }
             }
-            // The index by which it was found goes last: while it is there, a repeat of the
-            // logout finds the rest.
-            doomed.push([
-                format!("session/{id}"),
-                index.other(other).key(id),
-                key.clone(),
-            ]);
+            stream::iter(doomed)
+                .map(|found| self.delete_found(index, found))
+                .buffer_unordered(limits::KV_PARALLEL_DELETES)
+                .try_collect::<()>()
+                .await?;
+            cursor = page.cursor;
+            if cursor.is_none() {
+                return Ok(());
+            }
         }
-        doomed
+    }
+
+    async fn delete_found(&self, index: &Index, found: Found) -> Result<(), Unavailable> {
+        // The index by which it was found goes last: while it is there, a repeat finds the rest.
+        let keys = [
+            format!("session/{}", found.id),
+            index.other(found.other).key(&found.id),
+            index.key(&found.id),
+        ];
+        if !self.budget.take(keys.len()) {
+            return Err(Unavailable("kv_budget_spent"));
+        }
+        self.delete(&keys).await
     }
 
     async fn delete(&self, keys: &[String; 3]) -> Result<(), Unavailable> {
@@ -182,12 +318,76 @@ impl<W: World, K: Kv> KvSessions<'_, W, K> {
         }
         Ok(())
     }
+
+    /// Goes over the indexes of past logouts once more: whatever their lists did not show then, or
+    /// could not be deleted then, goes now. A record stays until its index has been tidied up.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: the next run takes up what is left.
+    pub async fn sweep(&self) -> Result<Swept, Unavailable> {
+        let mut swept = Swept::default();
+        let mut cursor = None;
+        loop {
+            if !self.budget.take(1) {
+                return Err(Unavailable("kv_budget_spent"));
+            }
+            let page = self.kv.list("pending/", cursor).await?;
+            for (key, metadata) in &page.keys {
+                let pending = metadata.as_ref().and_then(|text| {
+                    let pending: Pending = serde_json::from_str(text).ok()?;
+                    let hash = Digest::parse(&pending.hash)?;
+                    Some((
+                        Index {
+                            kind: pending.kind,
+                            hash,
+                        },
+                        pending,
+                    ))
+                });
+                let Some((index, pending)) = pending else {
+                    swept.unreadable = swept.unreadable.saturating_add(1);
+                    continue;
+                };
+                if Timestamp::from_seconds(pending.due) > self.world.now() {
+                    continue;
+                }
+                // Reading and writing the mark, and removing the record.
+                if !self.budget.take(3) {
+                    return Err(Unavailable("kv_budget_spent"));
+                }
+                let logout = Timestamp::from_seconds(pending.logout);
+                let lifetime = Duration::from_secs(pending.lifetime);
+                self.write_mark(&index, logout, lifetime).await?;
+                let mut ended = Ended::default();
+                self.clean(&index, logout, None, &mut ended).await?;
+                self.kv.delete(key).await?;
+                swept.finished = swept.finished.saturating_add(1);
+                swept.deleted = swept.deleted.saturating_add(ended.matched);
+            }
+            cursor = page.cursor;
+            if cursor.is_none() {
+                return Ok(swept);
+            }
+        }
+    }
+}
+
+/// What a run of [`KvSessions::sweep`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Swept {
+    /// Records dealt with.
+    pub finished: usize,
+    /// Sessions whose entries were still there.
+    pub deleted: usize,
+    /// Records that cannot be read; left alone.
+    pub unreadable: usize,
 }
 
 impl<W: World, K: Kv> Sessions for KvSessions<'_, W, K> {
-    async fn register(&self, session: &Session) -> Result<Result<(), BirthRefused>, Unavailable> {
-        let marks = self.marks(&mark_keys(session)).await?;
-        if let Err(refused) = session::admit(session, &marks) {
+    async fn register(&self, birth: &Birth) -> Result<Result<(), BirthRefused>, Unavailable> {
+        let session = &birth.session;
+        let marks = read_marks(&self.kv.get_many(&mark_keys(session)).await?)?;
+        if let Err(refused) = session::admit(birth, &marks) {
             return Ok(Err(refused));
         }
         let id = session.id.to_string();
@@ -200,7 +400,6 @@ impl<W: World, K: Kv> Sessions for KvSessions<'_, W, K> {
             registered_at: session.registered_at.seconds(),
             expires: session.expires.seconds(),
         })?;
-        let (by_sid, by_subject) = (Index::Sid(session.sid), Index::Subject(session.subject));
         let metadata = |other: Digest| {
             encode(&IndexMetadata {
                 login: session.login.seconds(),
@@ -208,8 +407,9 @@ impl<W: World, K: Kv> Sessions for KvSessions<'_, W, K> {
             })
         };
         let (of_sid, of_subject) = (metadata(session.subject.0)?, metadata(session.sid.0)?);
-        let (entry_key, sid_key, subject_key) =
-            (entry_key(&session.id), by_sid.key(&id), by_subject.key(&id));
+        let entry_key = entry_key(&session.id);
+        let sid_key = Index::from(session.sid).key(&id);
+        let subject_key = Index::from(session.subject).key(&id);
         try_join3(
             self.kv.put(&entry_key, &entry, None, ttl),
             self.kv.put(&sid_key, "", Some(&of_sid), ttl),
@@ -220,57 +420,92 @@ impl<W: World, K: Kv> Sessions for KvSessions<'_, W, K> {
     }
 
     async fn alive(&self, session: &Session) -> Result<Life, Unavailable> {
+        let now = self.world.now();
+        if session.is_over(self.lifetime, now) {
+            return Ok(Life::Ended(EndedBy::Lifetime));
+        }
         let [sid_mark, subject_mark] = mark_keys(session);
-        let values = self
-            .kv
-            .get_many(&[entry_key(&session.id), sid_mark, subject_mark])
-            .await?;
+        let keys = [entry_key(&session.id), sid_mark, subject_mark];
+        let values = self.kv.get_many(&keys).await?;
         let [entry, marks @ ..] = values.as_slice() else {
             return Err(Unavailable("kv_answer_incomplete"));
         };
-        let marks = marks
-            .iter()
-            .map(|value| read_mark(value.as_ref()))
-            .collect::<Result<Vec<_>, _>>()?;
+        let marks = read_marks(marks)?;
         Ok(session::judge(
             session,
             self.lifetime,
             entry.is_some(),
             &marks,
-            self.world.now(),
+            now,
         ))
     }
 
-    async fn end(&self, scope: &Scope, logout: Timestamp) -> Result<Ended, Unavailable> {
-        let (index, subject) = match scope {
-            Scope::Sid(sid, subject) => (Index::Sid(*sid), *subject),
-            Scope::Subject(subject) => (Index::Subject(*subject), None),
+    async fn end(
+        &self,
+        scope: &Scope,
+        logout: Timestamp,
+        deadline: Timestamp,
+    ) -> Result<Ended, Unavailable> {
+        let mut subject = None;
+        let mut indexes: Vec<Index> = match *scope {
+            Scope::Subject(subject) => vec![subject.into()],
+            Scope::Sid { sid, sub, widens } => {
+                let mut indexes = vec![sid.into()];
+                if let Some(sub) = sub {
+                    subject = Some(sub.subject);
+                    indexes.push(sub.without_sid.into());
+                    indexes.extend(widens.then_some(Index::from(sub.subject)));
+                }
+                indexes
+            }
         };
-        self.write_mark(&index, logout).await?;
-
-        let mut ended = Ended::default();
-        let mut cursor = None;
-        loop {
-            let page = self.kv.list(&index.prefix(), cursor).await?;
-            let doomed = Self::doomed(&index, &page, Mark(logout), subject, &mut ended);
-            stream::iter(doomed)
-                .map(|keys| async move { self.delete(&keys).await })
-                .buffer_unordered(limits::KV_PARALLEL_DELETES)
-                .try_collect::<()>()
-                .await?;
-            cursor = page.cursor;
-            if cursor.is_none() {
-                return Ok(ended);
+        if let Scope::Sid {
+            sid, widens: true, ..
+        } = *scope
+        {
+            for found in self.subjects(&sid.into()).await? {
+                if !indexes.contains(&found) {
+                    indexes.push(found);
+                }
             }
         }
+        try_join_all(
+            indexes
+                .iter()
+                .map(|index| self.write_mark(index, logout, self.lifetime)),
+        )
+        .await?;
+        // Every session has ended now. What follows tidies up.
+        try_join_all(
+            indexes
+                .iter()
+                .map(|index| self.write_pending(index, logout)),
+        )
+        .await?;
+
+        let mut ended = Ended::default();
+        let time = deadline
+            .minus(limits::KV_ANSWER_MARGIN)
+            .since(self.world.now());
+        let cleaning = async {
+            for index in &indexes {
+                // Only sessions of the sid itself are compared with the token's sub.
+                let compared = subject.filter(|_| Some(index) == indexes.first());
+                self.clean(index, logout, compared, &mut ended).await?;
+            }
+            Ok(())
+        };
+        let outcome = within(self.world, time, cleaning).await;
+        ended.deferred = outcome.is_err();
+        Ok(ended)
     }
 
     async fn end_one(&self, session: &Session) -> Result<(), Unavailable> {
         let id = session.id.to_string();
         self.delete(&[
             entry_key(&session.id),
-            Index::Subject(session.subject).key(&id),
-            Index::Sid(session.sid).key(&id),
+            Index::from(session.subject).key(&id),
+            Index::from(session.sid).key(&id),
         ])
         .await
     }

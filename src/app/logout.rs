@@ -1,16 +1,23 @@
 //! The back channel: from an OP's request to ended sessions.
 
+use std::pin::pin;
+
+use futures_util::future::{Either, select};
+
 use super::{
     audit::{Class, Event},
-    ports::{Body, Sessions, Unavailable, World, within},
+    kv_sessions::{KvSessions, Swept},
+    ports::{Body, Ended, Kv, Sessions, Unavailable, World, within},
     verify::{NotVerified, Verified, verify},
 };
 use crate::domain::{
     config::App,
-    form, limits,
+    form,
+    jws::Unverified,
+    limits,
     logout_token::{self, LogoutClaims},
     refusal::Refusal,
-    session::{Scope, SidKey, SubjectKey},
+    session::Scope,
     time::Timestamp,
 };
 
@@ -53,94 +60,177 @@ impl Order {
         }
     }
 
-    fn hash(&self) -> String {
-        match &self.scope {
-            Scope::Sid(SidKey(hash), _) | Scope::Subject(SubjectKey(hash)) => hash.short(),
-        }
+    fn event<'a>(&self, code: &'a str, app: &'a App) -> Event<'a> {
+        Event::new(code, &app.name).of(self.scope.hash().short())
     }
+}
+
+impl Unfinished {
+    fn event<'a>(&self, code: &'a str, app: &'a App) -> Event<'a> {
+        let event = match self {
+            Self::Verification(_) => Event::new(code, &app.name),
+            Self::Ending(order) => order.event(code, app),
+        };
+        event.class(Class::LogoutPending)
+    }
+}
+
+/// A logout that could not be performed before the answer.
+#[derive(Clone, Debug)]
+pub enum Unfinished {
+    /// Its token could not be verified, because the OP's keys were not to be had.
+    Verification(Unverified<LogoutClaims>),
+    /// It was verified, and the store failed.
+    Ending(Order),
 }
 
 /// Receives a logout token for `app` and ends the sessions it names.
 ///
-/// With an [`Order`] comes a logout that has been verified and not been performed: most OPs send
-/// a token once, so the caller must see to it that [`finish`] runs after the answer.
+/// With something [`Unfinished`] the caller must see to it that [`finish`] runs after the answer:
+/// most OPs send a token once.
 pub async fn receive(
     world: &impl World,
     sessions: &impl Sessions,
     app: &App,
     delivery: Delivery<impl Body>,
-) -> (Answer, Option<Order>) {
-    let arrived = world.now();
-    let deadline = arrived.plus(limits::BACK_CHANNEL_DEADLINE);
-    let order = match read_order(world, app, delivery, arrived, deadline).await {
-        Ok(order) => order,
-        Err(NotVerified::Refused(refusal)) => {
-            world.record(&Event::new(refusal.code(), &app.name).class(Class::Refused));
-            return (Answer::Refused(refusal), None);
-        }
-        Err(NotVerified::Unavailable(unavailable)) => {
-            world.record(&Event::new(unavailable.0, &app.name).class(Class::LogoutPending));
-            return (Answer::Unavailable(unavailable), None);
-        }
+) -> (Answer, Option<Unfinished>) {
+    let token = match read(world, app, delivery).await {
+        Ok(token) => token,
+        Err(refusal) => return (refuse(world, app, refusal), None),
     };
-    let work = sessions.end(&order.scope, order.logout);
-    match within(world, deadline.since(world.now()), work).await {
-        Ok(ended) => {
-            let code = if ended.matched == 0 {
+    let deadline = world.now().plus(limits::BACK_CHANNEL_DEADLINE);
+    let unfinished = Unfinished::Verification(token);
+    match perform(world, sessions, app, unfinished, deadline).await {
+        Ok(Performed::Refused(refusal)) => (refuse(world, app, refusal), None),
+        Ok(Performed::Ended(order, ended)) => {
+            let code = if ended.matched == 0 && !ended.deferred {
                 "logout_matched_nothing"
             } else {
                 "logout_done"
             };
-            let event = Event::new(code, &app.name).of(order.hash());
-            world.record(&event.ended(ended));
+            world.record(&order.event(code, app).ended(ended));
             (Answer::Done, None)
         }
-        Err(unavailable) => {
-            world.record(
-                &Event::new(unavailable.0, &app.name)
-                    .class(Class::LogoutPending)
-                    .of(order.hash()),
-            );
-            (Answer::Unavailable(unavailable), Some(order))
+        Err((unavailable, unfinished)) => {
+            world.record(&unfinished.event(unavailable.0, app));
+            let issuer = &app.issuer.issuer;
+            let now = world.now();
+            let is_kept = match &unfinished {
+                Unfinished::Ending(_) => true,
+                // Nobody knows yet whether these are genuine, so there is room for so many only.
+                Unfinished::Verification(_) => {
+                    world.with_key_cache(issuer, |cache| cache.may_retry(now))
+                }
+            };
+            let answer = Answer::Unavailable(unavailable);
+            (answer, is_kept.then_some(unfinished))
         }
     }
 }
 
-/// Performs an order that [`receive`] could not, with pauses between the tries.
-pub async fn finish(world: &impl World, sessions: &impl Sessions, app: &App, order: Order) {
+/// Performs what [`receive`] could not, with pauses between the tries.
+pub async fn finish(
+    world: &impl World,
+    sessions: &impl Sessions,
+    app: &App,
+    mut unfinished: Unfinished,
+) {
     for pause in limits::FINISH_RETRIES {
         world.sleep(pause).await;
-        let work = sessions.end(&order.scope, order.logout);
-        if let Ok(ended) = within(world, limits::BACK_CHANNEL_DEADLINE, work).await {
-            let event = Event::new("logout_finished_late", &app.name).of(order.hash());
-            world.record(&event.ended(ended));
-            return;
+        let deadline = world.now().plus(limits::BACK_CHANNEL_DEADLINE);
+        match perform(world, sessions, app, unfinished, deadline).await {
+            Ok(Performed::Refused(refusal)) => {
+                refuse(world, app, refusal);
+                return;
+            }
+            Ok(Performed::Ended(order, ended)) => {
+                world.record(&order.event("logout_finished_late", app).ended(ended));
+                return;
+            }
+            Err((_, still)) => unfinished = still,
         }
     }
-    world.record(
-        &Event::new("logout_given_up", &app.name)
-            .class(Class::LogoutPending)
-            .of(order.hash()),
-    );
+    world.record(&unfinished.event("logout_given_up", app));
 }
 
-/// Cheap checks first: nothing is fetched for a token that fails any of them.
-async fn read_order(
+/// What came of a logout.
+enum Performed {
+    Refused(Refusal),
+    Ended(Order, Ended),
+}
+
+/// Verifies the token, unless that has been done, and ends the sessions.
+async fn perform(
+    world: &impl World,
+    sessions: &impl Sessions,
+    app: &App,
+    unfinished: Unfinished,
+    deadline: Timestamp,
+) -> Result<Performed, (Unavailable, Unfinished)> {
+    let order = match unfinished {
+        Unfinished::Ending(order) => order,
+        Unfinished::Verification(token) => {
+            match verify(world, &app.issuer, token.clone(), world.now(), deadline).await {
+                Ok(token) => Order::of(app, &token),
+                Err(NotVerified::Refused(refusal)) => return Ok(Performed::Refused(refusal)),
+                Err(NotVerified::Unavailable(unavailable)) => {
+                    return Err((unavailable, Unfinished::Verification(token)));
+                }
+            }
+        }
+    };
+    match end(world, sessions, &order, deadline).await {
+        Ok(ended) => Ok(Performed::Ended(order, ended)),
+        Err(unavailable) => Err((unavailable, Unfinished::Ending(order))),
+    }
+}
+
+fn refuse(world: &impl World, app: &App, refusal: Refusal) -> Answer {
+    world.record(&Event::new(refusal.code(), &app.name).class(Class::Refused));
+    Answer::Refused(refusal)
+}
+
+async fn end(
+    world: &impl World,
+    sessions: &impl Sessions,
+    order: &Order,
+    deadline: Timestamp,
+) -> Result<Ended, Unavailable> {
+    let work = sessions.end(&order.scope, order.logout, deadline);
+    within(world, deadline.since(world.now()), work).await
+}
+
+/// Tidies up after past logouts: what a cron trigger does.
+pub async fn sweep(world: &impl World, sessions: &KvSessions<'_, impl World, impl Kv>) {
+    let event = match within(world, limits::SWEEP_DEADLINE, sessions.sweep()).await {
+        Ok(swept) if swept == Swept::default() => return,
+        Ok(swept) => Event::new("sweep_done", "").swept(swept),
+        Err(Unavailable(code)) => Event::new(code, "").class(Class::LogoutPending),
+    };
+    world.record(&event);
+}
+
+/// Cheap checks: nothing is fetched for a token that fails any of them.
+async fn read(
     world: &impl World,
     app: &App,
     delivery: Delivery<impl Body>,
-    arrived: Timestamp,
-    deadline: Timestamp,
-) -> Result<Order, NotVerified> {
+) -> Result<Unverified<LogoutClaims>, Refusal> {
     form::check_head(
         &delivery.method,
         delivery.content_type.as_deref(),
         delivery.content_encoding.as_deref(),
     )?;
-    let body = delivery.body.read(limits::LOGOUT_BODY_BYTES).await?;
-    let token = logout_token::read(&form::logout_token(&body)?, app, world.now())?;
-    let token = verify(world, &app.issuer, token, arrived, deadline).await?;
-    Ok(Order::of(app, &token))
+    let body = read_in_time(world, delivery.body).await?;
+    logout_token::read(&form::logout_token(&body)?, app, world.now())
+}
+
+async fn read_in_time(world: &impl World, body: impl Body) -> Result<Vec<u8>, Refusal> {
+    let reading = pin!(body.read(limits::LOGOUT_BODY_BYTES));
+    match select(reading, pin!(world.sleep(limits::BODY_DEADLINE))).await {
+        Either::Left((read, _)) => read,
+        Either::Right(((), _)) => Err(Refusal::BodyTooSlow),
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::domain::{
     key_cache::KeyCache,
     refusal::Refusal,
     seal::KeyName,
-    session::{BirthRefused, Life, Scope, Session},
+    session::{Birth, BirthRefused, Life, Scope, Session},
     time::Timestamp,
     url::HttpUrl,
 };
@@ -135,7 +135,7 @@ pub trait Sessions {
     ///
     /// # Errors
     /// [`Unavailable`]: the session may exist or not, and nobody has its cookies.
-    async fn register(&self, session: &Session) -> Result<Result<(), BirthRefused>, Unavailable>;
+    async fn register(&self, birth: &Birth) -> Result<Result<(), BirthRefused>, Unavailable>;
 
     /// Whether a session lives.
     ///
@@ -144,11 +144,16 @@ pub trait Sessions {
     async fn alive(&self, session: &Session) -> Result<Life, Unavailable>;
 
     /// Ends the sessions of a scope that began up to `logout`. On success every one of them has
-    /// ended. Repeating it does no harm.
+    /// ended, and what is left to tidy up is noted or done. Repeating it does no harm.
     ///
     /// # Errors
     /// [`Unavailable`]: it must be repeated until it succeeds.
-    async fn end(&self, scope: &Scope, logout: Timestamp) -> Result<Ended, Unavailable>;
+    async fn end(
+        &self,
+        scope: &Scope,
+        logout: Timestamp,
+        deadline: Timestamp,
+    ) -> Result<Ended, Unavailable>;
 
     /// Ends one session, because the app or a new login replaced it.
     ///
@@ -168,6 +173,8 @@ pub struct Ended {
     pub of_other_subject: usize,
     /// Entries that we did not write, or cannot read; left alone.
     pub unreadable: usize,
+    /// Whether entries of ended sessions are still there, for a later run to delete.
+    pub deferred: bool,
 }
 
 /// The body of a request.

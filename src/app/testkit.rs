@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use super::{
     audit::Event,
     front::{Forward, Origin, Reply},
-    kv_sessions::KvSessions,
+    kv_sessions::{Budget, KvSessions},
     logout::Delivery,
     ports::{Body, Keyed, Kv, Page, Unavailable, World},
 };
@@ -44,7 +44,19 @@ pub const KEY_SET: &str = "https://op.example/jwks";
 
 /// Two apps on one host.
 pub fn config() -> Config {
-    let variable = |name: &str, value: Value| (name.to_owned(), value.to_string());
+    config_with(&json!({}), &json!({}))
+}
+
+/// The same, with more fields for the issuer and for the first app.
+pub fn config_with(issuer: &Value, shop: &Value) -> Config {
+    let variable = |name: &str, value: Value, more: &Value| {
+        let fields = value.as_object().unwrap().iter();
+        let fields: Value = fields
+            .chain(more.as_object().unwrap())
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        (name.to_owned(), fields.to_string())
+    };
     let app = |client: &str| {
         json!({
             "issuer": ISSUER,
@@ -55,15 +67,14 @@ pub fn config() -> Config {
             "never": ["visible-to-the-app"],
         })
     };
+    let main = json!({ "issuer": ISSUER, "jwks_uri": KEY_SET });
     let key = Base64::encode_string(&[7; 32]);
+    let seal_keys = json!([{ "id": "k1", "key": key }]);
     config::parse(&[
-        variable(
-            "ISSUER_MAIN",
-            json!({ "issuer": ISSUER, "jwks_uri": KEY_SET }),
-        ),
-        variable("APP_SHOP", app("shop")),
-        variable("APP_WIKI", app("wiki")),
-        variable("SEAL_KEYS", json!([{ "id": "k1", "key": key }])),
+        variable("ISSUER_MAIN", main, issuer),
+        variable("APP_SHOP", app("shop"), shop),
+        variable("APP_WIKI", app("wiki"), &json!({})),
+        ("SEAL_KEYS".to_owned(), seal_keys.to_string()),
     ])
     .unwrap()
 }
@@ -130,6 +141,14 @@ pub fn key_set() -> String {
     json!({ "keys": [{ "kty": "RSA", "kid": "op-1", "n": jwk["n"], "e": jwk["e"] }] }).to_string()
 }
 
+/// A key set with another key of the same `kid`.
+pub fn other_key_set() -> String {
+    let mut modulus = [0xff; 256];
+    modulus[128] = 1;
+    let n = Base64UrlUnpadded::encode_string(&modulus);
+    json!({ "keys": [{ "kty": "RSA", "kid": "op-1", "n": n, "e": "AQAB" }] }).to_string()
+}
+
 /// A runtime whose clock moves only when somebody sleeps.
 pub struct FakeWorld {
     pub clock: Cell<Timestamp>,
@@ -193,12 +212,15 @@ impl World for FakeWorld {
 
     async fn verifies(
         &self,
-        Algorithm::Rs256: Algorithm,
+        _: Algorithm,
         key: &PublicKey,
         signed: &[u8],
         signature: &[u8],
     ) -> bool {
-        let Material::Rsa { .. } = key.material();
+        assert!(
+            matches!(key.material(), Material::Rsa { .. }),
+            "the tests sign with RS256"
+        );
         let jwk = key.to_minimal_jwk();
         let jwk: JsonWebKey<'_> = serde_json::from_str(&jwk).unwrap();
         let key = RsaPublicKey::try_from(&jwk).unwrap();
@@ -266,10 +288,13 @@ pub enum Fault {
 pub struct FakeKv<'a> {
     world: &'a FakeWorld,
     entries: RefCell<BTreeMap<String, Entry>>,
+    hidden: RefCell<Vec<String>>,
     pub calls: Cell<usize>,
     /// The call that goes wrong, counted from 0, and how; `usize::MAX` for every call.
     pub fault: Cell<Option<(usize, Fault)>>,
     pub page_size: usize,
+    /// Operations that one request may spend on tidying up.
+    pub budget: usize,
 }
 
 #[derive(Clone)]
@@ -284,9 +309,11 @@ impl<'a> FakeKv<'a> {
         Self {
             world,
             entries: RefCell::default(),
+            hidden: RefCell::default(),
             calls: Cell::default(),
             fault: Cell::default(),
             page_size: 1000,
+            budget: 1000,
         }
     }
 
@@ -295,6 +322,7 @@ impl<'a> FakeKv<'a> {
             world: self.world,
             kv: self,
             lifetime: app.session_lifetime,
+            budget: Budget::of(self.budget),
         }
     }
 
@@ -323,6 +351,15 @@ impl<'a> FakeKv<'a> {
 
     pub fn remove(&self, key: &str) {
         assert!(self.entries.borrow_mut().remove(key).is_some(), "{key}");
+    }
+
+    /// Lists do not show this key: they lag.
+    pub fn hide(&self, key: &str) {
+        self.hidden.borrow_mut().push(key.to_owned());
+    }
+
+    pub fn show(&self) {
+        self.hidden.take();
     }
 
     async fn call<T>(&self, work: impl FnOnce() -> T) -> Result<T, Unavailable> {
@@ -390,7 +427,7 @@ impl Kv for FakeKv<'_> {
             let keys: Vec<_> = self
                 .keys_of(prefix)
                 .into_iter()
-                .filter(|key| *key > after)
+                .filter(|key| *key > after && !self.hidden.borrow().contains(key))
                 .take(self.page_size)
                 .collect();
             let cursor = (keys.len() == self.page_size)
@@ -437,6 +474,8 @@ pub fn delivery(token: &str) -> Delivery<Bytes> {
 pub struct FakeOrigin {
     pub reply: Result<FakeReply, Unavailable>,
     pub seen: RefCell<Vec<Forward>>,
+    /// What happens elsewhere between the request and the answer.
+    pub meanwhile: Option<Box<dyn Fn()>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -486,6 +525,9 @@ impl Origin for FakeOrigin {
 
     async fn send(&self, forward: &Forward) -> Result<FakeReply, Unavailable> {
         self.seen.borrow_mut().push(forward.clone());
+        if let Some(meanwhile) = &self.meanwhile {
+            meanwhile();
+        }
         self.reply.clone()
     }
 }

@@ -7,7 +7,7 @@ use super::{
     ports::{Unavailable, World},
 };
 use crate::domain::{
-    config::Issuer, jws::Unverified, key_cache::Wanted, refusal::Refusal, time::Timestamp,
+    config::Issuer, jws::Unverified, key_cache::Wanted, limits, refusal::Refusal, time::Timestamp,
 };
 
 /// Claims whose signature has been verified with a key of their issuer. Only [`verify`] makes
@@ -56,22 +56,35 @@ pub async fn verify<C>(
     arrived: Timestamp,
     deadline: Timestamp,
 ) -> Result<Verified<C>, NotVerified> {
-    let wanted = Wanted {
+    let mut wanted = Wanted {
         key_id: token.key_id(),
         algorithm: token.algorithm(),
         arrived,
+        newer_than: None,
     };
-    let keys = keys::find(world, issuer, &wanted, deadline).await?;
-    if keys.is_empty() {
-        return Err(Refusal::KeyUnknown.into());
-    }
-    for key in keys {
-        if world
-            .verifies(token.algorithm(), &key, token.signed(), token.signature())
-            .await
-        {
-            return Ok(Verified(token.into_claims()));
+    loop {
+        let found = keys::find(world, issuer, &wanted, deadline).await?;
+        if found.keys.is_empty() {
+            return Err(Refusal::KeyUnknown.into());
         }
+        for key in &found.keys {
+            if world
+                .verifies(token.algorithm(), key, token.signed(), token.signature())
+                .await
+            {
+                return Ok(Verified(token.into_claims()));
+            }
+        }
+        // It may be of a key that is newer than the set: a token without a `kid` cannot say so,
+        // and some OPs give a new key the old one's.
+        let moment = if wanted.key_id.is_some() {
+            arrived.minus(limits::KEY_REUSE_CHECK)
+        } else {
+            arrived
+        };
+        if found.is_newer_than(moment) {
+            return Err(Refusal::Signature.into());
+        }
+        wanted.newer_than = Some(moment);
     }
-    Err(Refusal::Signature.into())
 }

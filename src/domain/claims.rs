@@ -1,6 +1,8 @@
 //! The claims that logout tokens and ID tokens share, and the checks that both undergo
 //! (Core section 3.1.3.7, by reference from Back-Channel Logout 1.0 section 2.6).
 
+use std::time::Duration;
+
 use jwt_compact::Claims;
 use serde::Deserialize;
 
@@ -17,14 +19,17 @@ pub enum Audience {
 }
 
 impl Audience {
-    /// Whether the client is named, and nobody else: further audiences are not trusted.
-    fn is_only(&self, client_id: &str) -> bool {
-        match self {
-            Self::One(audience) => audience == client_id,
-            Self::Many(audiences) => {
-                !audiences.is_empty() && audiences.iter().all(|audience| audience == client_id)
-            }
-        }
+    /// Whether the app is named, and otherwise only audiences that are trusted.
+    fn is_for(&self, app: &App) -> bool {
+        let audiences = match self {
+            Self::One(audience) => std::slice::from_ref(audience),
+            Self::Many(audiences) => audiences,
+        };
+        let trusted = &app.issuer.trusted_audiences;
+        audiences.contains(&app.client_id)
+            && audiences
+                .iter()
+                .all(|audience| *audience == app.client_id || trusted.contains(audience))
     }
 }
 
@@ -51,8 +56,7 @@ impl Parties {
         if !matches!(&self.iss, TextClaim::Text(iss) if *iss == app.issuer.issuer) {
             return Err(Refusal::Issuer);
         }
-        let for_us = |aud: &Audience| aud.is_only(&app.client_id);
-        if !self.aud.as_ref().is_some_and(for_us) {
+        if !self.aud.as_ref().is_some_and(|aud| aud.is_for(app)) {
             return Err(Refusal::Audience);
         }
         match &self.azp {
@@ -80,17 +84,34 @@ fn identifier(claim: TextClaim) -> Result<Option<String>, Refusal> {
     }
 }
 
-/// Checks `exp`, `nbf` and `iat` with [`limits::CLOCK_SKEW`] of tolerance; gives `iat`.
+/// What a token without `exp` is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MissingExp {
+    /// Refused.
+    Refused,
+    /// Taken if `iat` is at most [`limits::AGE_WITHOUT_EXP`] ago.
+    TakenIfFresh,
+}
+
+/// Checks `exp`, `nbf` and `iat` with the tolerance `skew`; gives `iat`.
 ///
 /// # Errors
 /// [`Refusal::ExpirationMissing`], [`Refusal::Expired`], [`Refusal::NotYetValid`],
-/// [`Refusal::IssuedAtMissing`] or [`Refusal::IssuedInFuture`].
-pub fn check_times<C>(claims: &Claims<C>, now: Timestamp) -> Result<Timestamp, Refusal> {
-    let latest = now.plus(limits::CLOCK_SKEW);
-    let expires = claims.expiration.ok_or(Refusal::ExpirationMissing)?;
-    // "On or after" (RFC 7519 section 4.1.4).
-    if now >= Timestamp::from_seconds(expires.timestamp()).plus(limits::CLOCK_SKEW) {
-        return Err(Refusal::Expired);
+/// [`Refusal::IssuedAtMissing`], [`Refusal::IssuedInFuture`] or [`Refusal::IssuedTooLongAgo`].
+pub fn check_times<C>(
+    claims: &Claims<C>,
+    missing_exp: MissingExp,
+    skew: Duration,
+    now: Timestamp,
+) -> Result<Timestamp, Refusal> {
+    let latest = now.plus(skew);
+    match claims.expiration {
+        // "On or after" (RFC 7519 section 4.1.4).
+        Some(expires) if now >= Timestamp::from_seconds(expires.timestamp()).plus(skew) => {
+            return Err(Refusal::Expired);
+        }
+        None if missing_exp == MissingExp::Refused => return Err(Refusal::ExpirationMissing),
+        _ => {}
     }
     if claims
         .not_before
@@ -102,6 +123,9 @@ pub fn check_times<C>(claims: &Claims<C>, now: Timestamp) -> Result<Timestamp, R
     let issued = Timestamp::from_seconds(issued.timestamp());
     if issued > latest {
         return Err(Refusal::IssuedInFuture);
+    }
+    if claims.expiration.is_none() && now > issued.plus(limits::AGE_WITHOUT_EXP).plus(skew) {
+        return Err(Refusal::IssuedTooLongAgo);
     }
     Ok(issued)
 }

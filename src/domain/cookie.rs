@@ -101,6 +101,17 @@ impl SetCookie {
     }
 }
 
+/// Where a cookie with these attributes is stored: its domain, if it names one, and its path. Two
+/// cookies of one name at different places are two cookies (RFC 6265bis section 5.7).
+#[must_use]
+pub fn place(attributes: &str) -> (String, String) {
+    let line = format!("x={attributes}");
+    let read = Cookie::parse(line.as_str()).ok();
+    let domain = read.as_ref().and_then(Cookie::domain).unwrap_or_default();
+    let path = read.as_ref().and_then(Cookie::path).unwrap_or_default();
+    (domain.to_ascii_lowercase(), path.to_owned())
+}
+
 /// The line that removes a cookie set with these attributes.
 #[must_use]
 pub fn removal(name: &str, attributes: &str) -> String {

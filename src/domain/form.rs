@@ -34,8 +34,13 @@ pub fn check_head(
 /// The one `logout_token` of the form; other fields are ignored.
 ///
 /// # Errors
-/// [`Refusal::TokenMissing`], [`Refusal::TokenRepeated`] or [`Refusal::TokenTooLarge`].
+/// [`Refusal::FormMalformed`], [`Refusal::TokenMissing`], [`Refusal::TokenRepeated`] or [`Refusal::TokenTooLarge`].
 pub fn logout_token(body: &[u8]) -> Result<String, Refusal> {
+    let is_hex = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
+    let mut pieces = body.split(|byte| *byte == b'%').skip(1);
+    if !pieces.all(|piece| is_hex(piece.first()) && is_hex(piece.get(1))) {
+        return Err(Refusal::FormMalformed);
+    }
     let mut tokens = form_urlencoded::parse(body)
         .filter(|(name, _)| name == "logout_token")
         .map(|(_, value)| value);
@@ -85,7 +90,7 @@ mod tests {
     #[test]
     fn the_token_occurs_exactly_once() {
         assert_eq!(
-            logout_token(b"x=1&logout_token=a.b.c&y=%zz").as_deref(),
+            logout_token(b"x=1&logout_token=a.b.c&y=%ff&z=100%25").as_deref(),
             Ok("a.b.c")
         );
         assert_eq!(
@@ -96,6 +101,9 @@ mod tests {
             (&b""[..], Refusal::TokenMissing),
             (b"logout_token=", Refusal::TokenMissing),
             (b"Logout_Token=a.b.c", Refusal::TokenMissing),
+            (b"logout_token=a.b.c&x=%zz", Refusal::FormMalformed),
+            (b"logout_token=a.b.c%", Refusal::FormMalformed),
+            (b"logout_token=a.b.c%2", Refusal::FormMalformed),
             (
                 b"logout_token=a.b.c&logout_token=a.b.c",
                 Refusal::TokenRepeated,

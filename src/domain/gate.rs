@@ -89,46 +89,101 @@ impl Jar {
     }
 
     /// Removals of the sealed cookies that did not go along, except those that the answer sets
-    /// anew.
+    /// anew at the same place.
     #[must_use]
-    pub fn removals(&self, standing: &Standing, now: Timestamp, anew: &[String]) -> Vec<String> {
+    pub fn removals(
+        &self,
+        standing: &Standing,
+        now: Timestamp,
+        request_path: &str,
+        answer: &[SetCookie],
+    ) -> Vec<String> {
         self.sealed()
             .filter(|(name, contents)| {
-                !goes_along(contents, standing, now) && !anew.iter().any(|set| set == name)
+                !goes_along(contents, standing, now)
+                    && !answer
+                        .iter()
+                        .any(|line| replaces(line, request_path, name, contents))
             })
             .map(|(name, contents)| cookie::removal(name, &contents.attributes))
             .collect()
     }
 
-    fn came_in(&self, name: &str, value: &str) -> Option<&Contents> {
+    /// Removals of the sealed cookies that no login has bound: the app may have attached a login
+    /// to them that is not delivered.
+    #[must_use]
+    pub fn removals_of_unbound(&self) -> Vec<String> {
         self.sealed()
-            .find(|(sealed, contents)| *sealed == name && contents.value == value)
+            .filter(|(_, contents)| matches!(contents.binding, Binding::Unbound { .. }))
+            .map(|(name, contents)| cookie::removal(name, &contents.attributes))
+            .collect()
+    }
+
+    /// Removals of every sealed cookie.
+    #[must_use]
+    pub fn removals_of_all(&self) -> Vec<String> {
+        self.sealed()
+            .map(|(name, contents)| cookie::removal(name, &contents.attributes))
+            .collect()
+    }
+
+    /// The cookie of that name and value with which the request went out.
+    fn came_in(&self, line: &SetCookie, standing: &Standing, now: Timestamp) -> Option<&Contents> {
+        self.sealed()
+            .filter(|(_, contents)| goes_along(contents, standing, now))
+            .find(|(name, contents)| *name == line.name && contents.value == line.value)
             .map(|(_, contents)| contents)
+    }
+
+    /// When the oldest unbound cookie of that name was first seen.
+    fn unbound_since(&self, name: &str) -> Option<Timestamp> {
+        self.sealed()
+            .filter(|(sealed, _)| *sealed == name)
+            .filter_map(|(_, contents)| match contents.binding {
+                Binding::Unbound { since } => Some(since),
+                Binding::Session(_) => None,
+            })
+            .min()
     }
 
     /// Whether an answer leaves none of the app's session cookies of a session that had some.
     #[must_use]
-    pub fn is_emptied_by(&self, app: &App, session: &Session, answer: &[SetCookie]) -> bool {
-        let mut names: Vec<&str> = self
-            .sealed()
-            .filter(|(name, contents)| {
-                app.session_cookies.contain(name)
-                    && matches!(contents.binding, Binding::Session(held) if held.id == session.id)
-            })
-            .map(|(name, _)| name)
-            .collect();
-        let had_some = !names.is_empty();
-        for line in answer
-            .iter()
-            .filter(|line| app.session_cookies.contain(&line.name))
-        {
-            names.retain(|name| *name != line.name);
-            if !line.removes {
-                names.push(&line.name);
-            }
-        }
-        had_some && names.is_empty()
+    pub fn is_emptied_by(
+        &self,
+        app: &App,
+        session: &Session,
+        request_path: &str,
+        answer: &[SetCookie],
+    ) -> bool {
+        let is_its = |contents: &Contents| matches!(contents.binding, Binding::Session(held) if held.id == session.id);
+        let held = || {
+            self.sealed()
+                .filter(|(name, contents)| app.session_cookies.contain(name) && is_its(contents))
+        };
+        let is_left = |name: &str, contents: &Contents| {
+            let last = answer
+                .iter()
+                .rfind(|line| replaces(line, request_path, name, contents));
+            last.is_none_or(|line| !line.removes)
+        };
+        let sets_another = answer.iter().enumerate().any(|(position, line)| {
+            let removed_after = answer
+                .iter()
+                .skip(position.saturating_add(1))
+                .any(|later| later.removes && later.name == line.name);
+            app.session_cookies.contain(&line.name) && !line.removes && !removed_after
+        });
+        held().next().is_some()
+            && !sets_another
+            && !held().any(|(name, contents)| is_left(name, contents))
     }
+}
+
+/// Whether a line sets or removes that very cookie: the same name at the same place.
+fn replaces(line: &SetCookie, request_path: &str, name: &str, contents: &Contents) -> bool {
+    line.name == name
+        && cookie::place(&line.attributes_for_removal(request_path))
+            == cookie::place(&contents.attributes)
 }
 
 fn goes_along(contents: &Contents, standing: &Standing, now: Timestamp) -> bool {
@@ -174,6 +229,8 @@ pub enum Passage {
     Forward,
     /// Not: the user did this signed in and is not any more. Answered with 401.
     Unauthorized,
+    /// Not: `TRACE` would show the app's own cookies to the client. Answered with 405.
+    Refused,
     /// Not, and it is a page: sent back to the same URL with GET.
     SeeOther,
 }
@@ -182,7 +239,8 @@ pub enum Passage {
 #[must_use]
 pub fn passage(standing: &Standing, method: &str, is_navigation: bool) -> Passage {
     match (standing, method) {
-        (Standing::Ended(..), "GET" | "HEAD" | "OPTIONS" | "TRACE") => Passage::Forward,
+        (_, "TRACE") => Passage::Refused,
+        (Standing::Ended(..), "GET" | "HEAD" | "OPTIONS") => Passage::Forward,
         (Standing::Ended(..), _) if is_navigation => Passage::SeeOther,
         (Standing::Ended(..), _) => Passage::Unauthorized,
         _ => Passage::Forward,
@@ -260,22 +318,30 @@ pub fn judge_line(
         return Outgoing::Removal(line.with_value(""));
     }
     let earlier = jar
-        .came_in(&line.name, &line.value)
+        .came_in(line, owners.standing, now)
         .map(|held| held.binding);
+    // A value that rolls stays as old as the first: none becomes immortal unannounced.
+    let since = jar.unbound_since(&line.name).unwrap_or(now);
     Outgoing::Sealed(match (owners.born, owners.standing.live()) {
         (Some(born), _) => earlier.unwrap_or(Binding::Session(*born)),
         (None, Some(session)) => Binding::Session(*session),
-        (None, None) => earlier.unwrap_or(Binding::Unbound { since: now }),
+        (None, None) => earlier.unwrap_or(Binding::Unbound { since }),
     })
 }
 
 /// Whether an answer that announces a login sets a session cookie to a value that did not come
 /// in. Without one there is nothing to bind, and a logged-in cookie would stay unbound.
 #[must_use]
-pub fn renews_a_cookie(app: &App, jar: &Jar, answer: &[SetCookie]) -> bool {
+pub fn renews_a_cookie(
+    app: &App,
+    jar: &Jar,
+    standing: &Standing,
+    answer: &[SetCookie],
+    now: Timestamp,
+) -> bool {
     answer.iter().any(|line| {
         app.session_cookies.contain(&line.name)
             && !line.removes
-            && jar.came_in(&line.name, &line.value).is_none()
+            && jar.came_in(line, standing, now).is_none()
     })
 }

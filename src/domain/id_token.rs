@@ -3,9 +3,9 @@
 use serde::Deserialize;
 
 use super::{
-    claims::{self, Parties},
+    claims::{self, MissingExp, Parties},
     config::App,
-    jws::{self, Presence, Unverified},
+    jws::{self, Presence, Types, Unverified},
     refusal::Refusal,
     time::Timestamp,
 };
@@ -19,6 +19,8 @@ pub struct IdClaims {
     pub sid: Option<String>,
     /// `iat`: the login time of the session that this token begins.
     pub issued_at: Timestamp,
+    /// `auth_time`, if the OP says it; some always send 0, which says nothing.
+    pub authenticated_at: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -27,6 +29,7 @@ struct RawClaims {
     parties: Parties,
     #[serde(default)]
     events: Presence,
+    auth_time: Option<f64>,
 }
 
 /// Reads an ID token for `app` and does every check that needs no key.
@@ -34,19 +37,22 @@ struct RawClaims {
 /// # Errors
 /// The first [`Refusal`], cheapest checks first.
 pub fn read(token: &str, app: &App, now: Timestamp) -> Result<Unverified<IdClaims>, Refusal> {
-    jws::read::<RawClaims>(token, app.issuer.id_token_alg, &["jwt"])?.try_map(|read| {
+    jws::read::<RawClaims>(token, app.issuer.id_token_alg, Types::IdToken)?.try_map(|read| {
         let raw = &read.custom;
         // Kinds of token exclude each other (RFC 8725 section 3.12).
         if raw.events == Presence::Present {
             return Err(Refusal::NotAnIdToken);
         }
         raw.parties.check(app)?;
-        let issued_at = claims::check_times(&read, now)?;
+        let issued_at =
+            claims::check_times(&read, MissingExp::Refused, app.issuer.clock_skew, now)?;
+        let authenticated_at = read.custom.auth_time.and_then(Timestamp::from_numeric_date);
         let (sub, sid) = read.custom.parties.sub_and_sid()?;
         Ok(IdClaims {
             sub: sub.ok_or(Refusal::SubjectMissing)?,
             sid,
             issued_at,
+            authenticated_at,
         })
     })
 }

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     jws::Algorithm,
@@ -56,7 +56,8 @@ pub fn key_set_url(body: &[u8], issuer: &str, schemes: Schemes) -> Result<HttpUr
 
 /// A map, because derived structs would take arrays for objects.
 fn object(body: &[u8]) -> Result<Map<String, Value>, BadDocument> {
-    serde_json::from_slice(body).map_err(|_| BadDocument::Malformed)
+    let without_mark = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    serde_json::from_slice(without_mark).map_err(|_| BadDocument::Malformed)
 }
 
 /// A public key that can verify signatures.
@@ -67,16 +68,62 @@ pub struct PublicKey {
     material: Material,
 }
 
-/// The numbers of a key, base64url as published.
+/// The numbers of a key, base64url as published, of an acceptable size.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Material {
-    /// An RSA key of an acceptable size.
+    /// An RSA key.
     Rsa {
         /// Modulus.
         n: String,
         /// Exponent.
         e: String,
     },
+    /// A point that should be on a curve of NIST's; whether it is the runtime finds out.
+    Ec {
+        /// Its curve.
+        curve: Curve,
+        /// First coordinate.
+        x: String,
+        /// Second coordinate.
+        y: String,
+    },
+    /// An Ed25519 key.
+    Ed25519 {
+        /// The key.
+        x: String,
+    },
+}
+
+/// A curve of NIST's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Curve {
+    /// P-256.
+    P256,
+    /// P-384.
+    P384,
+    /// P-521.
+    P521,
+}
+
+impl Curve {
+    /// The registered name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::P256 => "P-256",
+            Self::P384 => "P-384",
+            Self::P521 => "P-521",
+        }
+    }
+
+    /// Bytes of a coordinate (RFC 7518 section 6.2.1.2).
+    const fn coordinate(self) -> usize {
+        match self {
+            Self::P256 => 32,
+            Self::P384 => 48,
+            Self::P521 => 66,
+        }
+    }
 }
 
 impl PublicKey {
@@ -86,20 +133,41 @@ impl PublicKey {
         &self.material
     }
 
-    /// Whether the key is meant for `algorithm`: of its type, and not reserved for another.
+    /// Whether the key is meant for `algorithm`: of its type and curve, and not reserved for
+    /// another (RFC 8725 section 3.1).
     fn fits(&self, algorithm: Algorithm) -> bool {
-        let Material::Rsa { .. } = self.material;
-        self.algorithm
-            .as_ref()
-            .is_none_or(|alg| alg == algorithm.name())
+        use Algorithm as A;
+        let of_its_type = match &self.material {
+            Material::Rsa { .. } => matches!(
+                algorithm,
+                A::Rs256 | A::Rs384 | A::Rs512 | A::Ps256 | A::Ps384 | A::Ps512
+            ),
+            Material::Ec { curve, .. } => match curve {
+                Curve::P256 => algorithm == A::Es256,
+                Curve::P384 => algorithm == A::Es384,
+                Curve::P521 => algorithm == A::Es512,
+            },
+            Material::Ed25519 { .. } => algorithm == A::EdDsa,
+        };
+        of_its_type
+            && self.algorithm.as_ref().is_none_or(|alg| {
+                // RFC 9864 names the curve.
+                alg == algorithm.name() || (algorithm == A::EdDsa && alg == "Ed25519")
+            })
     }
 
     /// A JWK that holds the numbers and nothing else: runtimes refuse keys for members that have
     /// been judged here already.
     #[must_use]
     pub fn to_minimal_jwk(&self) -> String {
-        let Material::Rsa { n, e } = &self.material;
-        serde_json::json!({ "kty": "RSA", "n": n, "e": e }).to_string()
+        match &self.material {
+            Material::Rsa { n, e } => json!({ "kty": "RSA", "n": n, "e": e }),
+            Material::Ec { curve, x, y } => {
+                json!({ "kty": "EC", "crv": curve.name(), "x": x, "y": y })
+            }
+            Material::Ed25519 { x } => json!({ "kty": "OKP", "crv": "Ed25519", "x": x }),
+        }
+        .to_string()
     }
 }
 
@@ -148,31 +216,59 @@ fn read_key(key: Value) -> Option<PublicKey> {
         #[serde(rename = "use")]
         usage: Option<String>,
         key_ops: Option<Vec<String>>,
+        crv: Option<String>,
         n: Option<String>,
         e: Option<String>,
+        x: Option<String>,
+        y: Option<String>,
     }
     let jwk: Jwk = key.is_object().then(|| serde_json::from_value(key))?.ok()?;
     let for_signatures = jwk.usage.is_none_or(|usage| usage == "sig")
         && jwk
             .key_ops
             .is_none_or(|ops| ops.iter().any(|op| op == "verify"));
-    if jwk.kty != "RSA" || !for_signatures {
+    if !for_signatures {
         return None;
     }
-    let (n, e) = (trim_padding(jwk.n?), trim_padding(jwk.e?));
-    let bits = bit_length(&Base64UrlUnpadded::decode_vec(&n).ok()?);
-    if !limits::RSA_MODULUS_BITS.contains(&bits) {
-        return None;
-    }
-    let exponent = Base64UrlUnpadded::decode_vec(&e).ok()?;
-    if exponent.last().is_none_or(|byte| byte % 2 == 0) || bit_length(&exponent) < 2 {
-        return None;
-    }
+    let material = match (jwk.kty.as_str(), jwk.crv.as_deref()) {
+        ("RSA", None) => rsa(jwk.n?, jwk.e?)?,
+        ("EC", Some(name)) => {
+            let curve = [Curve::P256, Curve::P384, Curve::P521]
+                .into_iter()
+                .find(|curve| curve.name() == name)?;
+            Material::Ec {
+                curve,
+                x: bytes_of(jwk.x?, curve.coordinate())?,
+                y: bytes_of(jwk.y?, curve.coordinate())?,
+            }
+        }
+        ("OKP", Some("Ed25519")) => Material::Ed25519 {
+            x: bytes_of(jwk.x?, 32)?,
+        },
+        _ => return None,
+    };
     Some(PublicKey {
         key_id: jwk.kid,
         algorithm: jwk.alg,
-        material: Material::Rsa { n, e },
+        material,
     })
+}
+
+fn rsa(n: String, e: String) -> Option<Material> {
+    let (n, e) = (trim_padding(n), trim_padding(e));
+    let bits = bit_length(&Base64UrlUnpadded::decode_vec(&n).ok()?);
+    let exponent = Base64UrlUnpadded::decode_vec(&e).ok()?;
+    let is_odd = exponent.last().is_some_and(|byte| byte % 2 == 1);
+    let acceptable =
+        limits::RSA_MODULUS_BITS.contains(&bits) && is_odd && bit_length(&exponent) > 1;
+    acceptable.then_some(Material::Rsa { n, e })
+}
+
+/// `text`, if it is the base64url of that many bytes.
+fn bytes_of(text: String, length: usize) -> Option<String> {
+    let text = trim_padding(text);
+    let bytes = Base64UrlUnpadded::decode_vec(&text).ok()?;
+    (bytes.len() == length).then_some(text)
 }
 
 /// Some OPs pad; the minimal JWK does not.
@@ -197,7 +293,6 @@ fn bit_length(number: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     fn rsa(bytes: usize) -> Value {
         let mut modulus = vec![0xff; bytes];

@@ -1,6 +1,7 @@
 //! Compact JWS: what a token says before anybody has checked its signature.
 
-use jwt_compact::{Claims, UntrustedToken};
+use base64ct::{Base64UrlUnpadded, Encoding};
+use jwt_compact::Claims;
 use serde::{
     Deserialize,
     de::{DeserializeOwned, IgnoredAny},
@@ -8,26 +9,68 @@ use serde::{
 
 use super::{limits, refusal::Refusal};
 
-/// A signature algorithm (RFC 7518 section 3.1) that may be configured.
+/// A signature algorithm (RFC 7518 section 3.1, RFC 8037 section 3.1) that may be configured.
+/// `none` and the symmetric ones are not among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
     Rs256,
+    /// RSASSA-PKCS1-v1_5 with SHA-384.
+    Rs384,
+    /// RSASSA-PKCS1-v1_5 with SHA-512.
+    Rs512,
+    /// RSASSA-PSS with SHA-256 and a salt as long.
+    Ps256,
+    /// RSASSA-PSS with SHA-384 and a salt as long.
+    Ps384,
+    /// RSASSA-PSS with SHA-512 and a salt as long.
+    Ps512,
+    /// ECDSA on P-256 with SHA-256.
+    Es256,
+    /// ECDSA on P-384 with SHA-384.
+    Es384,
+    /// ECDSA on P-521 with SHA-512.
+    Es512,
+    /// Ed25519; Ed448 is not supported.
+    EdDsa,
 }
 
 impl Algorithm {
+    /// Every algorithm.
+    pub const ALL: [Self; 10] = [
+        Self::Rs256,
+        Self::Rs384,
+        Self::Rs512,
+        Self::Ps256,
+        Self::Ps384,
+        Self::Ps512,
+        Self::Es256,
+        Self::Es384,
+        Self::Es512,
+        Self::EdDsa,
+    ];
+
     /// The registered name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Rs256 => "RS256",
+            Self::Rs384 => "RS384",
+            Self::Rs512 => "RS512",
+            Self::Ps256 => "PS256",
+            Self::Ps384 => "PS384",
+            Self::Ps512 => "PS512",
+            Self::Es256 => "ES256",
+            Self::Es384 => "ES384",
+            Self::Es512 => "ES512",
+            Self::EdDsa => "EdDSA",
         }
     }
 
     /// The algorithm of that name; case matters.
     #[must_use]
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Rs256].into_iter().find(|alg| alg.name() == name)
+        Self::ALL.into_iter().find(|alg| alg.name() == name)
     }
 }
 
@@ -93,15 +136,36 @@ impl<C> Unverified<C> {
     }
 }
 
-/// Header members that would change what the token means; none is understood here.
+/// The header members that matter (RFC 7515 section 4.1). Keys and certificates in a header are not
+/// among them: whatever they hold, nothing of it is used, and nothing is refused for it.
 #[derive(Deserialize)]
-struct OtherMembers {
+struct Header {
+    alg: String,
+    #[serde(default)]
+    typ: Option<String>,
+    #[serde(default)]
+    kid: Option<String>,
+    // What would change the meaning of the token; none is understood here.
     #[serde(default)]
     crit: Presence,
     #[serde(default)]
     b64: Presence,
     #[serde(default)]
     zip: Presence,
+    #[serde(default)]
+    cty: Presence,
+}
+
+impl Header {
+    fn read(bytes: &[u8]) -> Option<Self> {
+        // A derived struct would take an array for an object.
+        let is_object = bytes.trim_ascii_start().starts_with(b"{");
+        is_object.then(|| serde_json::from_slice(bytes).ok())?
+    }
+
+    fn is_critical(&self) -> bool {
+        [self.crit, self.b64, self.zip, self.cty].contains(&Presence::Present)
+    }
 }
 
 /// Whether a member occurs at all, `null` included.
@@ -134,53 +198,76 @@ pub enum TextClaim {
     Absent,
 }
 
+/// The values of `typ` that are taken (RFC 8725 section 3.11).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Types {
+    /// Of ID tokens: `JWT`, or none.
+    IdToken,
+    /// Of logout tokens: `logout+jwt` or `JWT`, or none, because most OPs send none.
+    LogoutToken,
+    /// Of logout tokens of an OP that always sends it: `logout+jwt` alone.
+    LogoutTokenExplicit,
+}
+
+impl Types {
+    fn take(self, typ: Option<&str>) -> bool {
+        let Some(typ) = typ.map(str::to_ascii_lowercase) else {
+            return self != Self::LogoutTokenExplicit;
+        };
+        match typ.strip_prefix("application/").unwrap_or(&typ) {
+            "logout+jwt" => self != Self::IdToken,
+            "jwt" => self != Self::LogoutTokenExplicit,
+            _ => false,
+        }
+    }
+}
+
 /// Reads a compact JWS: structure, `alg`, `typ`, critical members, `kid`, then the claims.
-///
-/// `types` are the values of `typ` that are taken, lower case and without `application/`;
-/// a token without `typ` is taken too, because most OPs send none.
 ///
 /// # Errors
 /// [`Refusal::TokenTooLarge`] up to [`Refusal::ClaimsMalformed`], in the order of the checks.
 pub fn read<C: DeserializeOwned>(
     token: &str,
     algorithm: Algorithm,
-    types: &[&str],
+    types: Types,
 ) -> Result<Unverified<Claims<C>>, Refusal> {
     if token.len() > limits::TOKEN_BYTES {
         return Err(Refusal::TokenTooLarge);
     }
-    let parsed: UntrustedToken<'_, OtherMembers> =
-        UntrustedToken::try_from(token).map_err(|_| Refusal::TokenMalformed)?;
-    if parsed.algorithm() != algorithm.name() {
-        return Err(Refusal::Algorithm);
-    }
-    let header = parsed.header();
-    let other = &header.other_fields;
-    if [other.crit, other.b64, other.zip].contains(&Presence::Present) {
+    let segments: Vec<&str> = token.split('.').collect();
+    let [header, payload, signature] = segments.as_slice() else {
+        // Five segments are a JWE (RFC 7516 section 3.1).
+        let is_encrypted = segments.len() == 5;
+        return Err(if is_encrypted {
+            Refusal::Encrypted
+        } else {
+            Refusal::TokenMalformed
+        });
+    };
+    let decode =
+        |segment: &str| Base64UrlUnpadded::decode_vec(segment).map_err(|_| Refusal::TokenMalformed);
+    let (payload, signature) = (decode(payload)?, decode(signature)?);
+    let header = Header::read(&decode(header)?).ok_or(Refusal::TokenMalformed)?;
+    if header.is_critical() {
         return Err(Refusal::CriticalHeader);
     }
-    if !header.token_type.as_deref().is_none_or(|typ| {
-        let typ = typ.to_ascii_lowercase();
-        types.contains(&typ.strip_prefix("application/").unwrap_or(&typ))
-    }) {
+    if header.alg != algorithm.name() {
+        return Err(Refusal::Algorithm);
+    }
+    if !types.take(header.typ.as_deref()) {
         return Err(Refusal::Type);
     }
-    let key_id = header.key_id.clone();
-    if key_id
-        .as_ref()
-        .is_some_and(|kid| kid.len() > limits::KEY_ID_BYTES)
-    {
+    let is_too_long = |kid: &String| kid.len() > limits::KEY_ID_BYTES;
+    if header.kid.as_ref().is_some_and(is_too_long) {
         return Err(Refusal::KeyId);
     }
-    let claims = parsed
-        .deserialize_claims_unchecked()
-        .map_err(|_| Refusal::ClaimsMalformed)?;
+    let claims = serde_json::from_slice(&payload).map_err(|_| Refusal::ClaimsMalformed)?;
     let (signed, _) = token.rsplit_once('.').ok_or(Refusal::TokenMalformed)?;
     Ok(Unverified {
         claims,
         algorithm,
-        key_id,
+        key_id: header.kid,
         signed: signed.to_owned(),
-        signature: parsed.signature_bytes().to_vec(),
+        signature,
     })
 }

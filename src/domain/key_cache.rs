@@ -14,6 +14,7 @@ use super::{
 pub struct KeyCache {
     set: Option<Fetched>,
     last_fetch: Option<Timestamp>,
+    retries: Vec<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -31,6 +32,8 @@ pub struct Wanted<'a> {
     pub algorithm: Algorithm,
     /// Only a fetch begun after this moment can prove that the `kid` does not exist.
     pub arrived: Timestamp,
+    /// If there is one, only a set fetched after this moment will do.
+    pub newer_than: Option<Timestamp>,
 }
 
 /// What to do next.
@@ -52,15 +55,14 @@ impl KeyCache {
     pub fn next(&self, wanted: &Wanted<'_>, now: Timestamp) -> Next {
         let candidates = self.candidates(wanted);
         let is_fresh = |set: &Fetched| now < set.started.plus(limits::KEY_SET_LIFETIME);
-        if !candidates.is_empty() && self.set.as_ref().is_some_and(is_fresh) {
+        let will_do = self.set.as_ref().is_some_and(is_fresh)
+            && wanted
+                .newer_than
+                .is_none_or(|moment| self.is_newer_than(moment));
+        if !candidates.is_empty() && will_do {
             return Next::Use(candidates);
         }
-        if candidates.is_empty()
-            && self
-                .set
-                .as_ref()
-                .is_some_and(|set| set.started > wanted.arrived)
-        {
+        if candidates.is_empty() && self.is_newer_than(wanted.arrived) {
             return Next::Unknown;
         }
         let slot = self
@@ -69,12 +71,34 @@ impl KeyCache {
             .unwrap_or_default();
         if slot.is_zero() {
             Next::Fetch
-        } else if candidates.is_empty() {
+        } else if candidates.is_empty() || wanted.newer_than.is_some() {
             Next::Wait(slot.min(limits::KEY_SET_POLL))
         } else {
             // The set is past its lifetime, and a fetch is under way or has just failed.
             Next::Use(candidates)
         }
+    }
+
+    /// When the fetch of the set began.
+    #[must_use]
+    pub fn fetched_at(&self) -> Option<Timestamp> {
+        self.set.as_ref().map(|set| set.started)
+    }
+
+    /// Whether the set was fetched after that moment.
+    fn is_newer_than(&self, moment: Timestamp) -> bool {
+        self.set.as_ref().is_some_and(|set| set.started > moment)
+    }
+
+    /// Whether there is room for one more token that waits for keys after its answer; notes it.
+    pub fn may_retry(&mut self, now: Timestamp) -> bool {
+        self.retries
+            .retain(|begun| now < begun.plus(limits::BACKGROUND_TIME));
+        let is_room = self.retries.len() < limits::UNVERIFIED_RETRIES;
+        if is_room {
+            self.retries.push(now);
+        }
+        is_room
     }
 
     /// Notes that a fetch begins: until the cool-down is over nobody else begins one.
@@ -112,6 +136,7 @@ mod tests {
             key_id: Some(key_id),
             algorithm: Algorithm::Rs256,
             arrived,
+            newer_than: None,
         }
     }
 
@@ -171,6 +196,21 @@ mod tests {
         cache.fetching(old);
         assert!(is_use(&cache.next(&wanted, old)));
         assert_eq!(cache.candidates(&wanted).len(), 1);
+    }
+
+    #[test]
+    fn a_newer_set_can_be_demanded() {
+        let mut cache = KeyCache::default();
+        cache.fetched(keys(), NOW);
+        let wanted = Wanted {
+            newer_than: Some(NOW),
+            ..wanted("op-1", NOW)
+        };
+        assert_eq!(cache.next(&wanted, NOW), Next::Fetch);
+        cache.fetching(NOW);
+        assert_eq!(cache.next(&wanted, NOW), Next::Wait(limits::KEY_SET_POLL));
+        cache.fetched(keys(), NOW.plus(Duration::from_millis(1)));
+        assert!(is_use(&cache.next(&wanted, NOW)));
     }
 
     #[test]

@@ -16,18 +16,28 @@ pub const OP_DOCUMENT_BYTES: usize = 64 * 1024;
 /// upper bound a published key would only cost CPU.
 pub const RSA_MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
-/// Tolerated difference between the OP's clock and ours.
+/// Tolerated difference between an OP's clock and ours, where `clock_skew` says nothing else.
 pub const CLOCK_SKEW: Duration = Duration::from_mins(1);
+/// Largest `clock_skew`: "a few minutes" (RFC 7519 section 4.1.4).
+pub const CLOCK_SKEW_MAX: Duration = Duration::from_mins(5);
+/// Greatest age of a logout token without `exp`, where that is allowed.
+pub const AGE_WITHOUT_EXP: Duration = Duration::from_mins(5);
 /// Time for the OP's metadata and key set together. OPs give up on us after as little as 2.5 s.
 pub const OP_FETCH: Duration = Duration::from_millis(1500);
-/// Time for a back-channel request from its arrival to our answer.
+/// Time for the body of a back-channel request.
+pub const BODY_DEADLINE: Duration = Duration::from_secs(10);
+/// Time for a back-channel request from the end of its body to our answer.
 pub const BACK_CHANNEL_DEADLINE: Duration = Duration::from_secs(2);
 /// Time for the session store to answer the gate.
 pub const GATE_DEADLINE: Duration = Duration::from_secs(10);
-/// How long a fetched key set is used without asking again: a withdrawn key's longest life.
+/// How long a fetched key set is used without asking again. A withdrawn key lives as long, or
+/// longer while the OP is down.
 pub const KEY_SET_LIFETIME: Duration = Duration::from_mins(5);
 /// Least time between two fetches of one issuer's keys, so that made-up key ids cost the OP little.
 pub const KEY_SET_COOL_DOWN: Duration = Duration::from_secs(1);
+/// A bad signature of a known `kid` is believed if the key set is at most this old: some OPs give
+/// a new key the old one's `kid`, and a flood of bad signatures must not become one of fetches.
+pub const KEY_REUSE_CHECK: Duration = Duration::from_secs(10);
 /// How often a request that waits for another's key fetch looks again.
 pub const KEY_SET_POLL: Duration = Duration::from_millis(50);
 
@@ -41,10 +51,25 @@ pub const KV_ENTRY_LAG: Duration = Duration::from_mins(3);
 pub const KV_CACHE_TTL: Duration = Duration::from_secs(30);
 /// Shortest time to live KV takes for an entry.
 pub const KV_MIN_TTL: Duration = Duration::from_mins(1);
+/// KV operations that one request or cron run may do, where `LIMITS` says nothing else: what the
+/// free plan allows, with some room. The rest is left to the next cron run.
+pub const KV_OPERATIONS: usize = 45;
+/// Bounds of `LIMITS.kv_operations`: the platform's own bound is the upper one.
+pub const KV_OPERATIONS_BOUNDS: std::ops::RangeInclusive<usize> = 20..=1000;
+/// How long after a logout its index is listed once more: KV lists may lag that much.
+pub const KV_LIST_LAG: Duration = Duration::from_mins(2);
+/// Time kept back for the answer when entries are deleted before it.
+pub const KV_ANSWER_MARGIN: Duration = Duration::from_millis(100);
+/// Time for one cron run.
+pub const SWEEP_DEADLINE: Duration = Duration::from_secs(25);
 /// Deletions under way at once while the entries of a logout are removed.
 pub const KV_PARALLEL_DELETES: usize = 32;
-/// Pauses before each further try to finish a logout whose store failed. With the tries' own
-/// deadlines they stay within the 30 s that the runtime grants after an answer.
+/// Time that the runtime grants for work after an answer.
+pub const BACKGROUND_TIME: Duration = Duration::from_secs(30);
+/// Tokens per issuer and isolate that may wait for the OP's keys after their answer.
+pub const UNVERIFIED_RETRIES: usize = 64;
+/// Pauses before each further try to finish a logout. With the tries' own deadlines they stay
+/// within [`BACKGROUND_TIME`].
 pub const FINISH_RETRIES: [Duration; 4] = [
     Duration::from_millis(250),
     Duration::from_secs(1),
@@ -52,6 +77,9 @@ pub const FINISH_RETRIES: [Duration; 4] = [
     Duration::from_secs(12),
 ];
 
+/// How long after a logout a login needs a newer authentication: OPs send the token before they
+/// kill their own session, and a silent sign-on in that moment would revive it.
+pub const REBIRTH_WINDOW: Duration = Duration::from_mins(1);
 /// An ID token older than this cannot begin a session: marks need not outlive it.
 pub const LOGIN_MAX_AGE: Duration = Duration::from_mins(10);
 /// Lifetime of a session where the app does not set `session_lifetime`.
@@ -59,7 +87,7 @@ pub const SESSION_LIFETIME: Duration = Duration::from_hours(12);
 /// Bounds of `session_lifetime`.
 pub const SESSION_LIFETIME_BOUNDS: std::ops::RangeInclusive<Duration> =
     Duration::from_mins(1)..=Duration::from_hours(30 * 24);
-/// Longest life of a sealed cookie that no login has bound.
+/// Longest life of sealed cookies of one name that no login has bound, however often they roll.
 pub const UNBOUND_LIFETIME: Duration = Duration::from_hours(24);
 
 /// Largest `name=value` a browser keeps, in bytes (RFC 6265bis section 5.6).

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
-    claims::{self, Parties},
+    claims::{self, MissingExp, Parties},
     config::App,
     jws::{self, Presence, TextClaim, Unverified},
     refusal::Refusal,
@@ -69,11 +69,17 @@ fn orders_logout(events: &Value) -> bool {
 /// The first [`Refusal`], cheapest checks first.
 pub fn read(token: &str, app: &App, now: Timestamp) -> Result<Unverified<LogoutClaims>, Refusal> {
     // (3)
-    jws::read::<RawClaims>(token, app.issuer.logout_alg, &["jwt", "logout+jwt"])?.try_map(|read| {
+    let issuer = &app.issuer;
+    let missing_exp = if issuer.allow_missing_exp {
+        MissingExp::TakenIfFresh
+    } else {
+        MissingExp::Refused
+    };
+    jws::read::<RawClaims>(token, issuer.logout_alg, issuer.logout_types)?.try_map(|read| {
         let raw = &read.custom;
         // (4)
         raw.parties.check(app)?;
-        let issued_at = claims::check_times(&read, now)?;
+        let issued_at = claims::check_times(&read, missing_exp, issuer.clock_skew, now)?;
         let raw = read.custom;
         // (6)
         if !orders_logout(&raw.events) {

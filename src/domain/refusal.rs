@@ -19,6 +19,10 @@ pub enum Refusal {
     BodyTooLarge,
     /// The body ended early or could not be read.
     BodyUnreadable,
+    /// The form holds a `%` that begins no percent-encoding.
+    FormMalformed,
+    /// The body did not come in time.
+    BodyTooSlow,
     /// No `logout_token` in the form.
     TokenMissing,
     /// More than one `logout_token` in the form.
@@ -27,6 +31,8 @@ pub enum Refusal {
     TokenTooLarge,
     /// Not three base64url segments with JSON in the first (RFC 7515 section 3.1).
     TokenMalformed,
+    /// Five segments: an encrypted token, which nobody here can read.
+    Encrypted,
     /// `alg` is not the one configured for the issuer (RFC 8725 section 3.1).
     Algorithm,
     /// `crit`, `b64`, `zip` or `cty` in the header: nothing critical is understood here.
@@ -43,6 +49,8 @@ pub enum Refusal {
     Audience,
     /// `azp` is another client.
     AuthorizedParty,
+    /// Without `exp`, where that is allowed, `iat` is too long ago.
+    IssuedTooLongAgo,
     /// `exp` is missing.
     ExpirationMissing,
     /// The token has expired.
@@ -81,10 +89,13 @@ impl Refusal {
             Self::ContentEncoding => "content_encoding_present",
             Self::BodyTooLarge => "body_too_large",
             Self::BodyUnreadable => "body_unreadable",
+            Self::FormMalformed => "form_malformed",
+            Self::BodyTooSlow => "body_too_slow",
             Self::TokenMissing => "token_missing",
             Self::TokenRepeated => "token_repeated",
             Self::TokenTooLarge => "token_too_large",
             Self::TokenMalformed => "token_malformed",
+            Self::Encrypted => "token_encrypted",
             Self::Algorithm => "alg_not_configured",
             Self::CriticalHeader => "critical_header",
             Self::KeyId => "kid_too_long",
@@ -94,6 +105,7 @@ impl Refusal {
             Self::Audience => "aud_mismatch",
             Self::AuthorizedParty => "azp_mismatch",
             Self::ExpirationMissing => "exp_missing",
+            Self::IssuedTooLongAgo => "iat_too_long_ago",
             Self::Expired => "expired",
             Self::NotYetValid => "not_yet_valid",
             Self::IssuedAtMissing => "iat_missing",

@@ -8,7 +8,13 @@ use std::{fmt, time::Duration};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Deserialize, Serialize};
 
-use super::{config::App, digest::Digest, limits, logout_token::Target, time::Timestamp};
+use super::{
+    config::{App, SidScope},
+    digest::Digest,
+    limits,
+    logout_token::Target,
+    time::Timestamp,
+};
 
 /// A random name of 128 bits for one session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -60,6 +66,15 @@ impl SidKey {
             &[&app.issuer.issuer, &app.client_id, sid],
         ))
     }
+
+    /// The key that the sessions of `sub` without a `sid` share in place of one.
+    #[must_use]
+    pub fn absent(app: &App, sub: &str) -> Self {
+        Self(Digest::of(
+            "no-sid",
+            &[&app.issuer.issuer, &app.client_id, sub],
+        ))
+    }
 }
 
 /// One login at one app.
@@ -79,13 +94,47 @@ pub struct Session {
     pub expires: Timestamp,
 }
 
+impl Session {
+    /// Whether it has ended by itself. `lifetime` is the app's present one: where that has been cut,
+    /// older sessions end too.
+    #[must_use]
+    pub fn is_over(&self, lifetime: Duration, now: Timestamp) -> bool {
+        now >= self.expires.min(self.registered_at.plus(lifetime))
+    }
+}
+
+/// A login that asks to become a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Birth {
+    /// The session it would be.
+    pub session: Session,
+    /// When the user authenticated (`auth_time`), if the OP says so.
+    pub authenticated_at: Option<Timestamp>,
+}
+
 /// Which sessions a logout ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// Those of this `sid`; the token's `sub`, if any, is only compared with theirs.
-    Sid(SidKey, Option<SubjectKey>),
+    /// Those of a `sid`.
+    Sid {
+        /// Its key.
+        sid: SidKey,
+        /// The token's `sub`, if it has one.
+        sub: Option<SidScopeSub>,
+        /// Whether the users of these sessions lose all their sessions.
+        widens: bool,
+    },
     /// All of this user.
     Subject(SubjectKey),
+}
+
+/// The `sub` beside a `sid`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SidScopeSub {
+    /// Compared with that of the sessions.
+    pub subject: SubjectKey,
+    /// Its sessions without a `sid` end too: nobody can tell them apart.
+    pub without_sid: SidKey,
 }
 
 impl Scope {
@@ -93,11 +142,26 @@ impl Scope {
     #[must_use]
     pub fn of(app: &App, target: &Target) -> Self {
         match target {
-            Target::Session { sid, sub } => Self::Sid(
-                SidKey::of(app, sid),
-                sub.as_ref().map(|sub| SubjectKey::of(app, sub)),
-            ),
+            Target::Session { sid, sub } => Self::Sid {
+                sid: SidKey::of(app, sid),
+                sub: sub.as_ref().map(|sub| SidScopeSub {
+                    subject: SubjectKey::of(app, sub),
+                    without_sid: SidKey::absent(app, sub),
+                }),
+                widens: app.issuer.sid_scope == SidScope::Sub,
+            },
             Target::Subject { sub } => Self::Subject(SubjectKey::of(app, sub)),
+        }
+    }
+
+    /// The hash by which the log speaks of it.
+    #[must_use]
+    pub const fn hash(&self) -> &Digest {
+        match self {
+            Self::Sid {
+                sid: SidKey(hash), ..
+            }
+            | Self::Subject(SubjectKey(hash)) => hash,
         }
     }
 }
@@ -148,22 +212,18 @@ impl EndedBy {
 }
 
 /// Decides whether a session lives, by what KV holds: its entry, and the marks of its `sid` and
-/// subject. `lifetime` is the app's present one: sessions older than that end when it is cut.
+/// subject.
 #[must_use]
 pub fn judge(
     session: &Session,
     lifetime: Duration,
     entry_exists: bool,
-    marks: &[Option<Mark>],
+    marks: &Marks,
     now: Timestamp,
 ) -> Life {
-    if now >= session.expires.min(session.registered_at.plus(lifetime)) {
+    if session.is_over(lifetime, now) {
         Life::Ended(EndedBy::Lifetime)
-    } else if marks
-        .iter()
-        .flatten()
-        .any(|mark| mark.covers(session.login))
-    {
+    } else if marks.cover(session.login) {
         Life::Ended(EndedBy::Mark)
     } else if !entry_exists && now >= session.registered_at.plus(limits::KV_ENTRY_LAG) {
         Life::Ended(EndedBy::Deletion)
@@ -177,6 +237,8 @@ pub fn judge(
 pub enum BirthRefused {
     /// A logout covers it.
     LoggedOut,
+    /// It came soon after a logout, and shows no newer authentication.
+    NotReauthenticated,
     /// Its ID token is older than [`limits::LOGIN_MAX_AGE`]: the marks that might cover it need
     /// not exist any more.
     TooOld,
@@ -188,24 +250,54 @@ impl BirthRefused {
     pub const fn code(self) -> &'static str {
         match self {
             Self::LoggedOut => "birth_refused_logged_out",
+            Self::NotReauthenticated => "birth_refused_not_reauthenticated",
             Self::TooOld => "birth_refused_login_too_old",
         }
     }
 }
 
-/// Decides whether a login becomes a session, by the marks of its `sid` and subject.
+/// The marks of a session's `sid` and subject.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// That of its `sid`.
+    pub sid: Option<Mark>,
+    /// That of its subject.
+    pub subject: Option<Mark>,
+}
+
+impl Marks {
+    fn cover(&self, login: Timestamp) -> bool {
+        [self.sid, self.subject]
+            .into_iter()
+            .flatten()
+            .any(|mark| mark.covers(login))
+    }
+}
+
+/// Decides whether a login becomes a session.
 ///
 /// # Errors
 /// [`BirthRefused`].
-pub fn admit(session: &Session, marks: &[Option<Mark>]) -> Result<(), BirthRefused> {
-    if marks
-        .iter()
-        .flatten()
-        .any(|mark| mark.covers(session.login))
-    {
-        Err(BirthRefused::LoggedOut)
-    } else if session.registered_at > session.login.plus(limits::LOGIN_MAX_AGE) {
-        Err(BirthRefused::TooOld)
+pub fn admit(birth: &Birth, marks: &Marks) -> Result<(), BirthRefused> {
+    let session = &birth.session;
+    if marks.cover(session.login) {
+        return Err(BirthRefused::LoggedOut);
+    }
+    if session.registered_at > session.login.plus(limits::LOGIN_MAX_AGE) {
+        return Err(BirthRefused::TooOld);
+    }
+    // Afterwards the login time alone decides: some OPs keep sid and auth_time over a logout, and
+    // the user must be able to come back.
+    let recent = |Mark(logout): &Mark| session.login <= logout.plus(limits::REBIRTH_WINDOW);
+    let is_rebirth = match birth.authenticated_at {
+        Some(at) => [marks.sid, marks.subject]
+            .iter()
+            .flatten()
+            .any(|mark| recent(mark) && at <= mark.0),
+        None => marks.sid.as_ref().is_some_and(recent),
+    };
+    if is_rebirth {
+        Err(BirthRefused::NotReauthenticated)
     } else {
         Ok(())
     }

@@ -22,6 +22,18 @@ impl Timestamp {
         Self(seconds.saturating_mul(1000))
     }
 
+    /// A `NumericDate` that may be fractional; `None` if it names no moment after the epoch.
+    #[must_use]
+    pub fn from_numeric_date(seconds: f64) -> Option<Self> {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "in range, and the cast saturates"
+        )]
+        (1.0..1e12)
+            .contains(&seconds)
+            .then(|| Self::from_seconds(seconds as i64))
+    }
+
     /// Whole seconds since the epoch, rounded down.
     #[must_use]
     pub const fn seconds(self) -> i64 {

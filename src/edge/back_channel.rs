@@ -9,7 +9,6 @@ use worker::{Context, Result};
 use super::{bindings::Bindings, http};
 use crate::{
     app::{
-        kv_sessions::KvSessions,
         logout::{self, Answer, Delivery},
         ports::{Body, Unavailable},
     },
@@ -40,11 +39,7 @@ pub(super) async fn receive(
     let (bindings, app) = (bindings.clone(), app.clone());
     let (answered, answer) = oneshot::channel();
     let work = async move {
-        let sessions = KvSessions {
-            world: &bindings.world,
-            kv: &bindings.kv,
-            lifetime: app.session_lifetime,
-        };
+        let sessions = bindings.sessions(&app);
         let headers = request.headers();
         let delivery = Delivery {
             method: request.method(),
@@ -56,8 +51,8 @@ pub(super) async fn receive(
             logout::receive(&bindings.world, &sessions, &app, delivery).await;
         // Nobody waits any more if the OP has hung up.
         let _ = answered.send(answer);
-        if let Some(order) = unfinished {
-            logout::finish(&bindings.world, &sessions, &app, order).await;
+        if let Some(unfinished) = unfinished {
+            logout::finish(&bindings.world, &sessions, &app, unfinished).await;
         }
     };
     context.wait_until(work);

@@ -7,7 +7,10 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use worker::{Env, Fetcher, console_error};
 
 use super::{kv::Namespace, runtime::Runtime};
-use crate::domain::config::{self, Config};
+use crate::{
+    app::kv_sessions::{Budget, KvSessions},
+    domain::config::{self, App, Config},
+};
 
 /// The bindings of one request, over the configuration of the isolate.
 pub(super) struct Bindings {
@@ -37,6 +40,16 @@ impl Bindings {
             world: Runtime,
         })
     }
+
+    /// The sessions of an app.
+    pub(super) fn sessions(&self, app: &App) -> KvSessions<'_, Runtime, Namespace> {
+        KvSessions {
+            world: &self.world,
+            kv: &self.kv,
+            lifetime: app.session_lifetime,
+            budget: Budget::of(self.config.kv_operations),
+        }
+    }
 }
 
 fn read_config(env: &Env) -> Option<Rc<Config>> {
@@ -45,8 +58,9 @@ fn read_config(env: &Env) -> Option<Rc<Config>> {
         .iter()
         .filter_map(|name| name.as_string())
     {
-        let is_ours =
-            name.starts_with("ISSUER_") || name.starts_with("APP_") || name == "SEAL_KEYS";
+        let is_ours = ["ISSUER_", "APP_", "LIMITS", "SEAL_KEYS"]
+            .iter()
+            .any(|beginning| name.starts_with(beginning));
         if is_ours && let Ok(value) = Reflect::get(env, &JsValue::from_str(&name)) {
             // A table arrives as an object, a secret as text.
             let json = value.as_string().or_else(|| {

@@ -11,13 +11,13 @@ mod webcrypto;
 
 use std::rc::Rc;
 
-use worker::{Context, Env, event};
+use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
 
 use self::bindings::Bindings;
 use crate::{
     app::{
         front::{Front, Served},
-        kv_sessions::KvSessions,
+        logout,
     },
     domain::{
         route::{self, Place},
@@ -54,11 +54,7 @@ async fn fetch(
             let seen = proxy::Seen::of(&request);
             let front = Front {
                 world: &bindings.world,
-                sessions: &KvSessions {
-                    world: &bindings.world,
-                    kv: &bindings.kv,
-                    lifetime: app.session_lifetime,
-                },
+                sessions: &bindings.sessions(app),
                 config: &bindings.config,
                 app,
                 request: seen.as_request(&target),
@@ -71,10 +67,20 @@ async fn fetch(
             match front.serve(&origin).await {
                 Served::Reply(reply, changes) => match proxy::apply(reply, &changes) {
                     Ok(response) => Ok(response),
-                    Err(_) => pages::undeliverable(&bindings, &seen, prefix).await,
+                    Err(_) => pages::undeliverable(&bindings, &seen, app, prefix).await,
                 },
                 Served::Own(own) => pages::render(&bindings, &seen, &url, prefix, &own).await,
             }
         }
+    }
+}
+
+/// The cron trigger: tidies up after past logouts.
+#[event(scheduled)]
+async fn scheduled(_: ScheduledEvent, env: Env, _: ScheduleContext) {
+    if let Some(bindings) = Bindings::of(&env)
+        && let Some(app) = bindings.config.apps.first()
+    {
+        logout::sweep(&bindings.world, &bindings.sessions(app)).await;
     }
 }

@@ -4,7 +4,14 @@ use web_sys::Response;
 use worker::Result;
 
 use super::{bindings::Bindings, http, proxy::Seen};
-use crate::app::front::{Own, OwnKind};
+use crate::{
+    app::{
+        audit::Event,
+        front::{Own, OwnKind},
+        ports::World as _,
+    },
+    domain::{config::App, route},
+};
 
 /// No script at all, nothing from elsewhere.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; \
@@ -25,8 +32,8 @@ pub(super) async fn own_path(
         return http::plain(200, "ok\n");
     }
     // The pages are answers to something, each with a way on: see `render`.
-    let is_page = path.ends_with(".html");
-    match asset(bindings, path).await.filter(|_| !is_page) {
+    let is_file = route::is_plain_path(path) && path.split('.').next_back() != Some("html");
+    match asset(bindings, path).await.filter(|_| is_file) {
         Some(file) => {
             let response = Response::new_with_opt_readable_stream_and_init(
                 file.body().as_ref(),
@@ -54,6 +61,7 @@ pub(super) async fn render(
 ) -> Result<Response> {
     let (status, page, text) = match own.kind {
         OwnKind::SeeOther => (303, None, ""),
+        OwnKind::MethodNotAllowed => (405, None, "Method not allowed.\n"),
         OwnKind::Unauthorized => (401, Some("/signed-out.html"), "You have been signed out.\n"),
         OwnKind::SignedOut => (
             409,
@@ -91,6 +99,9 @@ pub(super) async fn render(
     match own.kind {
         OwnKind::SeeOther => headers.set("Location", url)?,
         OwnKind::Unavailable => headers.set("Retry-After", "5")?,
+        OwnKind::MethodNotAllowed => {
+            headers.set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")?;
+        }
         _ => {}
     }
     for line in &own.set_cookies {
@@ -104,8 +115,11 @@ pub(super) async fn render(
 pub(super) async fn undeliverable(
     bindings: &Bindings,
     seen: &Seen,
+    app: &App,
     prefix: &str,
 ) -> Result<Response> {
+    let event = Event::new("answer_not_rebuildable", &app.name);
+    bindings.world.record(&event);
     let own = Own {
         kind: OwnKind::BadGateway,
         code: "answer_not_rebuildable",

@@ -7,7 +7,7 @@ use web_sys::{Headers, RequestInit, Response, ResponseInit};
 use super::http;
 use crate::{
     app::{
-        front::{self, Changes, Forward, Origin, Reply},
+        front::{self, Changes, CookieHeader, Forward, Origin, Reply},
         ports::Unavailable,
     },
     domain::{config::App, url::RequestUrl},
@@ -97,8 +97,9 @@ impl Behind<'_> {
             }
         }
         match &forward.cookies {
-            Some(cookies) => headers.set("Cookie", cookies)?,
-            None => headers.delete("Cookie")?,
+            CookieHeader::Unchanged => {}
+            CookieHeader::Replaced(Some(cookies)) => headers.set("Cookie", cookies)?,
+            CookieHeader::Replaced(None) => headers.delete("Cookie")?,
         }
         if forward.unconditional {
             for name in CONDITIONS {

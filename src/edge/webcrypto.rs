@@ -95,12 +95,27 @@ pub(super) async fn verifies(
     signed: &[u8],
     signature: &[u8],
 ) -> Result<bool, JsValue> {
-    let Algorithm::Rs256 = algorithm;
-    let parameters = JSON::parse(r#"{"name":"RSASSA-PKCS1-v1_5","hash":"SHA-256"}"#)?;
+    let parameters = JSON::parse(parameters(algorithm))?;
     let key = public_key(algorithm, key, &parameters).await?;
     Ok(verify(&parameters, &key, signature, signed)
         .await?
         .is_truthy())
+}
+
+/// One dictionary for importing and for verifying: each takes the members it knows.
+const fn parameters(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::Rs256 => r#"{"name":"RSASSA-PKCS1-v1_5","hash":"SHA-256"}"#,
+        Algorithm::Rs384 => r#"{"name":"RSASSA-PKCS1-v1_5","hash":"SHA-384"}"#,
+        Algorithm::Rs512 => r#"{"name":"RSASSA-PKCS1-v1_5","hash":"SHA-512"}"#,
+        Algorithm::Ps256 => r#"{"name":"RSA-PSS","hash":"SHA-256","saltLength":32}"#,
+        Algorithm::Ps384 => r#"{"name":"RSA-PSS","hash":"SHA-384","saltLength":48}"#,
+        Algorithm::Ps512 => r#"{"name":"RSA-PSS","hash":"SHA-512","saltLength":64}"#,
+        Algorithm::Es256 => r#"{"name":"ECDSA","namedCurve":"P-256","hash":"SHA-256"}"#,
+        Algorithm::Es384 => r#"{"name":"ECDSA","namedCurve":"P-384","hash":"SHA-384"}"#,
+        Algorithm::Es512 => r#"{"name":"ECDSA","namedCurve":"P-521","hash":"SHA-512"}"#,
+        Algorithm::EdDsa => r#"{"name":"Ed25519"}"#,
+    }
 }
 
 async fn public_key(

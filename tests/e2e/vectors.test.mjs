@@ -1,34 +1,63 @@
 // The vectors over the wire: status, headers, log code, and what KV holds before and after.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import { after, before, beforeEach, test } from 'node:test';
-import { markOf, session } from './support/format.mjs';
+import { after, before, test } from 'node:test';
+import { markOf, pendingOf, session } from './support/format.mjs';
 import { startWorld, stored } from './support/world.mjs';
 
-const vectors = JSON.parse(readFileSync(new URL('../vectors/logout_token.json', import.meta.url)));
+const files = ['logout_token.json', 'providers.json'].map((file) =>
+  JSON.parse(readFileSync(new URL(`../vectors/${file}`, import.meta.url))),
+);
+const profiles = Object.assign({}, ...files.map((file) => file.profiles));
 
 let world;
 before(async () => {
-  world = await startWorld();
+  world = await startWorld({
+    // One issuer with its options, and one app, per profile.
+    bindings: (app, op) =>
+      Object.fromEntries(
+        Object.entries(profiles).flatMap(([profile, options]) => {
+          const issuer = `${op.origin}/${profile}/`;
+          const shop = {
+            ...app('shop'),
+            issuer,
+            routes: [`app.test/${profile}`],
+            logout_path: `/${profile}/bclogout`,
+            session_cookies: [`${profile}.sid`],
+            session_sid: 'optional',
+          };
+          return [
+            [`ISSUER_${profile}`, { issuer, allow_insecure_http: true, ...options }],
+            [`APP_${profile}`, shop],
+          ];
+        }),
+      ),
+  });
 });
 after(() => world?.stop());
 
 const base64url = (value) => Buffer.from(value).toString('base64url');
 
-async function tokenOf(row, now) {
+async function tokenOf(base, row, issuer, now) {
   if (row.token) return row.token;
   const fill = (value) => {
-    if (typeof value === 'string') return value.replaceAll('{issuer}', world.op.issuer);
+    if (typeof value === 'string') return value.replaceAll('{issuer}', issuer);
     if (Array.isArray(value)) return value.map(fill);
     if (value === null || typeof value !== 'object') return value;
     if ('$now' in value) return now + value.$now;
     return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, fill(inner)]));
   };
-  const claims = fill({ ...vectors.base.claims, ...row.claims });
+  const claims = fill({ ...base.claims, ...row.claims });
   for (const name of row.without ?? []) delete claims[name];
   let text = JSON.stringify(claims);
   if (row.append) text = text.slice(0, -1) + row.append + '}';
-  const header = row.header ?? vectors.base.header;
+  if (row.text) {
+    text = row.text
+      .replaceAll('{issuer}', issuer)
+      .replaceAll('{iat}', now)
+      .replaceAll('{exp}', now + 120);
+  }
+  const header = row.header ?? base.header;
   const signed = `${base64url(JSON.stringify(header))}.${base64url(text)}`;
   if (row.signature === 'empty') return `${signed}.`;
   const signature = await world.op.signBytes(signed);
@@ -36,44 +65,62 @@ async function tokenOf(row, now) {
   return `${signed}.${signature.toString('base64url')}`;
 }
 
-for (const row of vectors.rows) {
-  test(`${row.name} (${row.requirement})`, async () => {
-    const now = world.op.now();
-    const sessions = Object.fromEntries(
-      Object.entries(vectors.sessions).map(([name, { login, ...who }]) => [
-        name,
-        session({ issuer: world.op.issuer, ...who, login: now + login, registeredAt: now }),
-      ]),
-    );
-    await world.store(...Object.values(sessions));
-    world.takeLogs();
+for (const { base, rows, sessions: fixtures } of files) {
+  for (const row of rows) {
+    test(`${row.name} (${row.requirement})`, async () => {
+      const profile = row.profile ?? 'default';
+      const issuer = `${world.op.origin}/${profile}/`;
+      const now = world.op.now();
+      const sessions = Object.fromEntries(
+        Object.entries(fixtures).map(([name, { login, ...who }]) => [
+          name,
+          session({ issuer, ...who, login: now + login, registeredAt: now }),
+        ]),
+      );
+      await world.store(...Object.values(sessions));
+      world.takeLogs();
 
-    const answer = await world.logout(await tokenOf(row, now));
+      const token = await tokenOf(base, row, issuer, now);
+      const answer = await world.logout(token, { client: profile });
 
-    assert.equal(answer.headers['cache-control'], 'no-store');
-    assert.deepEqual(answer.setCookies, []);
-    assert.equal(answer.headers.location, undefined);
-    const codes = world.takeLogs().map(({ code }) => code);
-    assert.deepEqual(codes, [row.code]);
-    if (row.ends) {
-      assert.equal(answer.status, 200);
-      assert.equal(answer.body.length, 0);
-      const claims = { ...vectors.base.claims, ...row.claims };
-      const who = { issuer: world.op.issuer, client: 'shop', sub: claims.sub };
-      if (!row.without?.includes('sid')) who.sid = claims.sid;
-      const logout = now + claims.iat.$now;
-      const alive = Object.keys(sessions).filter((name) => !row.ends.includes(name));
-      assert.deepEqual(await world.contents(), {
-        ...stored(...alive.map((name) => sessions[name])),
-        ...markOf(who, logout),
-      });
-    } else {
-      assert.equal(answer.status, 400);
-      assert.deepEqual(JSON.parse(answer.body), {
-        error: 'invalid_request',
-        error_description: 'The logout token was not accepted.',
-      });
-      assert.deepEqual(await world.contents(), stored(...Object.values(sessions)));
-    }
-  });
+      assert.equal(answer.headers['cache-control'], 'no-store');
+      assert.deepEqual(answer.setCookies, []);
+      assert.equal(answer.headers.location, undefined);
+      assert.equal(answer.headers['access-control-allow-origin'], undefined);
+      const lines = world.takeLogs();
+      assert.deepEqual(lines.map(({ code }) => code), [row.code]);
+      const contents = Object.entries(await world.contents());
+      const kept = (...kinds) =>
+        Object.fromEntries(contents.filter(([key]) => kinds.includes(key.split('/')[0])));
+      if (row.ends) {
+        assert.equal(answer.status, 200);
+        assert.equal(answer.body.length, 0);
+        const alive = Object.keys(sessions).filter((name) => !row.ends.includes(name));
+        assert.deepEqual(
+          kept('session', 'by-sid', 'by-sub'),
+          stored(...alive.map((name) => sessions[name])),
+        );
+        // What was claimed decides which marks there are, and whose; `text` rows repeat the base.
+        const claims = row.text ? base.claims : { ...base.claims, ...row.claims };
+        const claim = (name) => (row.without?.includes(name) ? undefined : claims[name]);
+        if (profile !== 'wide') {
+          const who = { issuer, client: 'shop', sub: claim('sub'), sid: claim('sid') };
+          const iat = claims.iat?.$now === undefined ? claims.iat : now + claims.iat.$now;
+          assert.deepEqual(kept('mark'), markOf(who, iat));
+          assert.deepEqual(
+            Object.keys(kept('pending')).sort(),
+            Object.keys(pendingOf(who, iat, now)).sort(),
+          );
+        }
+      } else {
+        assert.equal(answer.status, 400);
+        assert.deepEqual(JSON.parse(answer.body), {
+          error: 'invalid_request',
+          error_description: 'The logout token was not accepted.',
+        });
+        assert.equal(lines[0].class, 'refused');
+        assert.deepEqual(Object.fromEntries(contents), stored(...Object.values(sessions)));
+      }
+    });
+  }
 }

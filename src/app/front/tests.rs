@@ -34,6 +34,8 @@ struct Outcome {
     served: Served<FakeReply>,
     /// What the app was sent, if it was asked.
     forwarded: Option<Forward>,
+    /// The cookies that the client sent.
+    came: Option<String>,
 }
 
 impl Outcome {
@@ -51,12 +53,17 @@ impl Outcome {
         }
     }
 
+    /// The cookies that the app was sent.
     fn sent(&self) -> Option<&str> {
-        self.forwarded
+        match &self
+            .forwarded
             .as_ref()
             .expect("the app was not asked")
             .cookies
-            .as_deref()
+        {
+            CookieHeader::Unchanged => self.came.as_deref(),
+            CookieHeader::Replaced(cookies) => cookies.as_deref(),
+        }
     }
 }
 
@@ -85,12 +92,24 @@ impl<'a> Visit<'a> {
     }
 
     fn request(&self, method: &str, is_navigation: bool, reply: FakeReply) -> Outcome {
+        self.request_while(method, is_navigation, reply, None)
+    }
+
+    /// The same, and something happens between the request and its answer.
+    fn request_while(
+        &self,
+        method: &str,
+        is_navigation: bool,
+        reply: FakeReply,
+        meanwhile: Option<Box<dyn Fn()>>,
+    ) -> Outcome {
         let app = testkit::app(&self.scene.config, self.app);
         let cookies = self.cookies.borrow().clone();
         let header = cookie::join(cookies.iter().map(|(n, v)| (n.as_str(), v.as_str())));
         let origin = FakeOrigin {
             reply: Ok(reply),
             seen: RefCell::default(),
+            meanwhile,
         };
         let front = Front {
             world: self.world,
@@ -124,6 +143,7 @@ impl<'a> Visit<'a> {
         Outcome {
             served,
             forwarded: origin.seen.into_inner().pop(),
+            came: header,
         }
     }
 
@@ -227,8 +247,9 @@ fn a_login_that_renews_no_session_cookie_is_not_delivered() {
         let outcome = visit.get(&headers);
         assert_eq!(outcome.own().kind, OwnKind::BadGateway, "{line:?}");
         assert_eq!(outcome.own().code, "login_without_new_cookie");
-        assert_eq!(outcome.own().set_cookies, Vec::<String>::new());
         assert_eq!(kv.keys(), Vec::<String>::new(), "{line:?}");
+        // The app may have attached the login to it.
+        assert_eq!(visit.get(&[]).sent(), None, "{line:?}");
     }
 }
 
@@ -320,16 +341,33 @@ fn a_login_while_the_keys_or_the_store_are_down_is_an_outage() {
 #[test]
 fn a_login_that_a_logout_covers_is_not_born() {
     for target in [json!({ "sid": "s1" }), json!({ "sub": "alice" })] {
-        let (scene, _, kv, visit) = visit();
+        let (scene, world, kv, visit) = visit();
         visit.log_out(&target, NOW);
         let outcome = visit.log_in(&scene.id_token("alice", "s1"), "c");
         assert_eq!(outcome.own().kind, OwnKind::SignedOut);
         assert_eq!(outcome.own().code, "birth_refused_logged_out");
         assert_eq!(kv.keys_of("session/"), Vec::<String>::new());
-        let newer = NOW.plus(Duration::from_secs(3));
-        let token = scene.signer.id_token("shop", "alice", Some("s1"), newer);
-        visit.log_in(&token, "c");
-        assert_eq!(visit.get(&[]).sent(), Some("shop.sid=c"));
+        // The same sid soon after a logout, and no newer authentication shown.
+        world.pass(Duration::from_secs(10));
+        let soon = scene
+            .signer
+            .id_token("shop", "alice", Some("s1"), world.now());
+        let again = visit.log_in(&soon, "c");
+        if target.get("sid").is_some() {
+            assert_eq!(again.own().code, "birth_refused_not_reauthenticated");
+        }
+        let other_sid = scene
+            .signer
+            .id_token("shop", "alice", Some("s2"), world.now());
+        visit.log_in(&other_sid, "d");
+        assert_eq!(visit.get(&[]).sent(), Some("shop.sid=d"));
+        visit.cookies.take();
+        world.pass(Duration::from_secs(51));
+        let later = scene
+            .signer
+            .id_token("shop", "alice", Some("s1"), world.now());
+        visit.log_in(&later, "e");
+        assert_eq!(visit.get(&[]).sent(), Some("shop.sid=e"));
     }
 }
 
@@ -359,7 +397,7 @@ fn an_ended_session_goes_on_as_anonymous() {
     assert_eq!(
         outcome.forwarded,
         Some(Forward {
-            cookies: Some("theme=dark".into()),
+            cookies: CookieHeader::Replaced(Some("theme=dark".into())),
             unconditional: true
         })
     );
@@ -507,11 +545,122 @@ fn other_http_only_cookies_are_sealed_and_reported_once() {
 #[test]
 fn a_rolling_answer_that_comes_after_the_logout_is_dead() {
     let (scene, _, _, visit) = visit();
+    let visit: &'static Visit<'static> = Box::leak(Box::new(visit));
     visit.log_in(&scene.id_token("alice", "s1"), "c");
-    // The request went out alive; its answer sets the next value.
-    visit.get(&[(SID, "shop.sid=rolled; HttpOnly")]);
-    visit.log_out(&json!({ "sid": "s1" }), NOW);
+    // The request goes out alive; its answer sets the next value when the session has ended.
+    let reply = FakeReply::ok(&[(SID, "shop.sid=rolled; HttpOnly")]);
+    let log_out = Box::new(|| visit.log_out(&json!({ "sid": "s1" }), NOW));
+    let outcome = visit.request_while("GET", true, reply, Some(log_out));
+    assert_eq!(outcome.sent(), Some("shop.sid=c"));
+    assert_eq!(
+        outcome.changes().set_cookies.as_ref().map(Vec::len),
+        Some(1)
+    );
     assert_eq!(visit.get(&[]).sent(), None);
+}
+
+#[test]
+fn a_request_carries_one_session_the_latest() {
+    let (scene, world, kv, one) = visit();
+    one.log_in(&scene.id_token("alice", "s1"), "old");
+    world.pass(Duration::from_secs(1));
+    let two = Visit::new(scene, world, kv);
+    two.get(&[
+        (ANNOUNCEMENT, &scene.id_token("bob", "s2")),
+        (SID, "shop.part0=new"),
+    ]);
+    one.cookies.borrow_mut().extend(two.cookies.take());
+    one.cookies
+        .borrow_mut()
+        .push(("theme".into(), "dark".into()));
+    let outcome = one.get(&[]);
+    assert_eq!(outcome.sent(), Some("shop.part0=new; theme=dark"));
+    let removals = outcome.changes().set_cookies.as_ref().unwrap();
+    assert!(removals.len() == 1 && removals[0].starts_with("shop.sid=;"));
+}
+
+#[test]
+fn only_the_same_user_with_the_same_sid_continues_a_session() {
+    let without_sid = |scene: &Scene| scene.signer.id_token("shop", "alice", None, NOW);
+    for (token, continues) in [
+        (Scene::new().id_token("alice", "s1"), true),
+        (without_sid(&Scene::new()), true),
+        (Scene::new().id_token("alice", "s2"), false),
+        (Scene::new().id_token("bob", "s1"), false),
+    ] {
+        let (scene, _, kv, visit) = visit();
+        visit.log_in(&scene.id_token("alice", "s1"), "a");
+        let first = kv.keys();
+        visit.log_in(&token, "b");
+        assert_eq!(visit.get(&[]).sent(), Some("shop.sid=b"));
+        assert_eq!(kv.keys() == first, continues);
+        assert_eq!(kv.keys().len(), 3);
+    }
+}
+
+/// The app then takes one cookie for two users: neither may go on with it.
+#[test]
+fn a_second_login_on_the_same_cookie_ends_the_session() {
+    let (scene, world, kv, visit) = visit();
+    visit.log_in(&scene.id_token("alice", "s1"), "same");
+    let copied = visit.cookies.borrow().clone();
+    let outcome = visit.log_in(&scene.id_token("bob", "s2"), "same");
+    assert_eq!(outcome.own().code, "login_without_new_cookie");
+    assert!(visit.cookies.borrow().is_empty());
+    assert_eq!(kv.keys(), Vec::<String>::new());
+    visit.cookies.replace(copied);
+    world.pass(limits::KV_ENTRY_LAG);
+    assert_eq!(visit.get(&[]).sent(), None);
+}
+
+#[test]
+fn an_answer_that_sets_a_session_cookie_is_never_public() {
+    for (app, ours) in [
+        (None, Some("private, no-cache")),
+        (Some("public, max-age=600"), Some("private, no-cache")),
+        (Some("max-age=600"), Some("private, no-cache")),
+        (Some("Private, max-age=600"), None),
+        (Some("no-store"), None),
+    ] {
+        let (_, _, _, visit) = visit();
+        let mut headers = vec![(SID, "shop.sid=c")];
+        headers.extend(app.map(|app| ("cache-control", app)));
+        assert_eq!(visit.get(&headers).changes().cache_control, ours, "{app:?}");
+        assert_eq!(
+            visit.get(&headers[1..]).changes().cache_control,
+            None,
+            "{app:?}"
+        );
+    }
+}
+
+#[test]
+fn a_method_that_would_show_the_apps_cookies_is_never_forwarded() {
+    let (scene, _, _, visit) = visit();
+    visit.log_in(&scene.id_token("alice", "s1"), "c");
+    let outcome = visit.request("TRACE", false, FakeReply::ok(&[]));
+    assert_eq!(outcome.own().kind, OwnKind::MethodNotAllowed);
+    assert_eq!(outcome.forwarded, None);
+    assert_eq!(outcome.own().set_cookies, Vec::<String>::new());
+}
+
+#[test]
+fn cookies_that_are_none_of_our_business_go_on_byte_for_byte() {
+    let (_, _, _, visit) = visit();
+    let cookies = [("a", "1"), ("", "odd"), ("theme", "J\u{e9}r\u{f4}me")];
+    visit
+        .cookies
+        .replace(cookies.map(|(n, v)| (n.into(), v.into())).into());
+    let outcome = visit.get(&[]);
+    assert_eq!(outcome.forwarded.unwrap().cookies, CookieHeader::Unchanged);
+}
+
+#[test]
+fn an_empty_announcement_is_none() {
+    let (_, _, kv, visit) = visit();
+    let outcome = visit.get(&[(ANNOUNCEMENT, " "), (SID, "shop.sid=c")]);
+    assert!(outcome.changes().drop_announcement);
+    assert_eq!(kv.keys(), Vec::<String>::new());
 }
 
 #[test]
@@ -544,6 +693,20 @@ fn clearing_the_last_cookie_ends_the_session_and_a_shrinking_set_does_not() {
     let lines = outcome.changes().set_cookies.as_ref().unwrap();
     assert_eq!(lines[0], "shop.part0=; Max-Age=0");
     assert_eq!(kv.keys().len(), 3, "one is left");
+    // What another place held under that name is another cookie; this one stays.
+    let kept = visit.cookies.borrow().clone();
+    for headers in [
+        vec![(SID, "shop.part9=; Path=/old; Max-Age=0")],
+        vec![(SID, "shop.part9=; Domain=app.example; Max-Age=0")],
+        vec![
+            (SID, "shop.part9=d"),
+            (SID, "shop.part9=; Path=/; Max-Age=0"),
+        ],
+    ] {
+        visit.get(&headers);
+        assert_eq!(kv.keys().len(), 3, "{headers:?}");
+        visit.cookies.replace(kept.clone());
+    }
     visit.get(&[(SID, "shop.part9=; Expires=Thu, 01 Jan 1970 00:00:00 GMT")]);
     assert_eq!(kv.keys(), Vec::<String>::new());
     assert_eq!(world.codes().last().unwrap(), "session_cleared_by_app");
@@ -576,12 +739,23 @@ fn an_announcement_counts_only_in_the_apps_own_good_answer() {
     ] {
         let (scene, world, kv, visit) = visit();
         let token = scene.id_token("alice", "s1");
-        let mut reply = FakeReply::ok(&[(ANNOUNCEMENT, &token), (SID, "shop.sid=c"), header]);
-        reply.status = status;
-        let outcome = visit.request("GET", true, reply);
+        let reply = |headers: &[_]| FakeReply {
+            status,
+            ..FakeReply::ok(&[headers, &[(ANNOUNCEMENT, token.as_str()), header]].concat())
+        };
+        let outcome = visit.request("GET", true, reply(&[]));
         assert!(outcome.changes().drop_announcement, "{status} {header:?}");
-        assert_eq!(kv.keys(), Vec::<String>::new(), "{status} {header:?}");
         assert_eq!(world.codes(), ["announcement_not_counted"]);
+        // With a new cookie it may be a login that nobody would bind.
+        let outcome = visit.request("GET", true, reply(&[(SID, "shop.sid=c")]));
+        assert_eq!(
+            outcome.own().kind,
+            OwnKind::BadGateway,
+            "{status} {header:?}"
+        );
+        assert_eq!(outcome.own().code, "announcement_not_counted");
+        assert!(visit.cookies.borrow().is_empty());
+        assert_eq!(kv.keys(), Vec::<String>::new(), "{status} {header:?}");
     }
     for (status, header) in [(302, ("cf-cache-status", "DYNAMIC")), (204, ("x", ""))] {
         let (scene, world, kv, visit) = visit();
@@ -599,15 +773,11 @@ fn an_unbound_value_dies_after_a_day() {
     let (_, world, _, visit) = visit();
     visit.get(&[(SID, "shop.sid=anonymous")]);
     world.pass(limits::UNBOUND_LIFETIME - Duration::from_secs(1));
-    visit.get(&[(SID, "shop.sid=anonymous")]);
-    assert_eq!(visit.get(&[]).sent(), Some("shop.sid=anonymous"));
+    visit.get(&[(SID, "shop.sid=rolled")]);
+    assert_eq!(visit.get(&[]).sent(), Some("shop.sid=rolled"));
     world.pass(Duration::from_secs(1));
     let outcome = visit.get(&[]);
-    assert_eq!(
-        outcome.sent(),
-        None,
-        "setting the same value again prolongs nothing"
-    );
+    assert_eq!(outcome.sent(), None, "rolling prolongs nothing");
     assert_eq!(outcome.changes().set_cookies.as_ref().unwrap().len(), 1);
 }
 
@@ -664,6 +834,7 @@ fn an_origin_that_does_not_answer_is_a_bad_gateway() {
     let origin = FakeOrigin {
         reply: Err(Unavailable("origin_unreachable")),
         seen: RefCell::default(),
+        meanwhile: None,
     };
     let Served::Own(own) = block_on(front.serve(&origin)) else {
         panic!("an answer out of nothing");

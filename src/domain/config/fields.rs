@@ -101,9 +101,29 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// One of several words, if the field is there.
+    pub(super) fn choice<T: Copy>(&mut self, field: &str, choices: &[(&str, T)]) -> Option<T> {
+        let text = self.text(field)?;
+        let chosen = choices.iter().find(|(word, _)| *word == text);
+        if chosen.is_none() {
+            let words: Vec<_> = choices.iter().map(|(word, _)| *word).collect();
+            self.problem(field, format!("must be one of {}", words.join(", ")));
+        }
+        chosen.map(|(_, choice)| *choice)
+    }
+
+    /// A whole number, if the field is there.
+    pub(super) fn number(&mut self, field: &str) -> Option<usize> {
+        let number = serde_json::from_value(self.take(field)?).ok();
+        if number.is_none() {
+            self.problem(field, "must be a whole number");
+        }
+        number
+    }
+
     /// A whole number of seconds, if the field is there.
     pub(super) fn seconds(&mut self, field: &str) -> Option<Duration> {
-        let seconds = self.take(field)?.as_u64();
+        let seconds = serde_json::from_value(self.take(field)?).ok();
         if seconds.is_none() {
             self.problem(field, "must be a whole number of seconds");
         }

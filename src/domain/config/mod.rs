@@ -1,7 +1,7 @@
 //! The configuration, parsed into types that cannot be wrong.
 //!
 //! One structured variable per issuer (`ISSUER_<name>`) and per app (`APP_<name>`), and the secret
-//! `SEAL_KEYS`. Parsing reports every problem at once, each with the name of its field.
+//! `SEAL_KEYS`; `LIMITS` if need be. Parsing reports every problem at once, each with the name of its field.
 
 mod fields;
 
@@ -12,7 +12,7 @@ use base64ct::{Base64, Encoding};
 use self::fields::Fields;
 use super::{
     digest::Digest,
-    jws::Algorithm,
+    jws::{Algorithm, Types},
     limits,
     route::{self, Route},
     url::{self, HttpUrl, Schemes},
@@ -25,6 +25,8 @@ pub struct Config {
     pub apps: Vec<Rc<App>>,
     /// The key that seals cookies.
     pub seal_key: SealKey,
+    /// KV operations that one request or cron run may spend on tidying up.
+    pub kv_operations: usize,
 }
 
 /// An `OpenID` Provider that the apps trust.
@@ -40,6 +42,35 @@ pub struct Issuer {
     pub logout_alg: Algorithm,
     /// The one algorithm of its ID tokens.
     pub id_token_alg: Algorithm,
+    /// Which `typ` its logout tokens carry.
+    pub logout_types: Types,
+    /// Whether its logout tokens may lack `exp`; they must be fresh by `iat` then.
+    pub allow_missing_exp: bool,
+    /// What a `sid` in its logout tokens stands for.
+    pub sid_scope: SidScope,
+    /// Audiences that may stand beside ours.
+    pub trusted_audiences: Vec<String>,
+    /// Tolerated difference between its clock and ours.
+    pub clock_skew: Duration,
+}
+
+/// What a `sid` in a logout token stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SidScope {
+    /// The sessions of that `sid`.
+    Sid,
+    /// All sessions of their users, and of the token's `sub`: for an OP whose "log out everywhere"
+    /// names one session only.
+    Sub,
+}
+
+/// What becomes of a login whose ID token has no `sid`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SessionSid {
+    /// It is refused: a logout of one session could not be told from others'.
+    Required,
+    /// It is accepted, and ended by every logout of its user.
+    Optional,
 }
 
 /// Where an issuer's keys are.
@@ -68,6 +99,8 @@ pub struct App {
     pub logout_path: String,
     /// Where requests go: scheme and authority. Without it each goes to its own URL.
     pub origin: Option<HttpUrl>,
+    /// Whether its logins need a `sid`.
+    pub session_sid: SessionSid,
     /// The cookies that carry its login.
     pub session_cookies: CookieNames,
     /// Cookies that are left as they are although they are `HttpOnly`.
@@ -187,8 +220,16 @@ pub fn parse(variables: &[(String, String)]) -> Result<Config, Vec<Problem>> {
         });
         None
     };
+    let kv_operations = match variables.iter().find(|(name, _)| name == "LIMITS") {
+        Some((_, json)) => read_kv_operations(json, &mut problems),
+        None => limits::KV_OPERATIONS,
+    };
     match seal_key {
-        Some(seal_key) if problems.is_empty() => Ok(Config { apps, seal_key }),
+        Some(seal_key) if problems.is_empty() => Ok(Config {
+            apps,
+            seal_key,
+            kv_operations,
+        }),
         _ => Err(problems),
     }
 }
@@ -204,6 +245,21 @@ fn read_issuer(fields: &mut Fields<'_>) -> Option<Issuer> {
     let jwks_uri = fields.text("jwks_uri");
     let logout_alg = read_algorithm(fields, "logout_alg");
     let id_token_alg = read_algorithm(fields, "id_token_alg");
+    let logout_types = if fields.flag("require_typ") {
+        Types::LogoutTokenExplicit
+    } else {
+        Types::LogoutToken
+    };
+    let allow_missing_exp = fields.flag("allow_missing_exp");
+    let sid_scope = fields.choice(
+        "sid_scope",
+        &[("sid", SidScope::Sid), ("sub", SidScope::Sub)],
+    );
+    let trusted_audiences = fields.texts("trusted_audiences");
+    let clock_skew = fields.seconds("clock_skew").unwrap_or(limits::CLOCK_SKEW);
+    if clock_skew > limits::CLOCK_SKEW_MAX {
+        fields.problem("clock_skew", "must be at most 300 seconds");
+    }
 
     let issuer = issuer?;
     if let Err(problem) = HttpUrl::parse(&issuer, schemes) {
@@ -248,20 +304,19 @@ fn read_issuer(fields: &mut Fields<'_>) -> Option<Issuer> {
             KeySource::Discovery(address)
         },
         schemes,
-        logout_alg: logout_alg?,
-        id_token_alg: id_token_alg?,
+        logout_alg,
+        id_token_alg,
+        logout_types,
+        allow_missing_exp,
+        sid_scope: sid_scope.unwrap_or(SidScope::Sid),
+        trusted_audiences,
+        clock_skew,
     })
 }
 
-fn read_algorithm(fields: &mut Fields<'_>, name: &str) -> Option<Algorithm> {
-    let Some(text) = fields.text(name) else {
-        return Some(Algorithm::Rs256);
-    };
-    let algorithm = Algorithm::parse(&text);
-    if algorithm.is_none() {
-        fields.problem(name, "is not an algorithm that is supported here: RS256");
-    }
-    algorithm
+fn read_algorithm(fields: &mut Fields<'_>, name: &str) -> Algorithm {
+    let choices = Algorithm::ALL.map(|algorithm| (algorithm.name(), algorithm));
+    fields.choice(name, &choices).unwrap_or(Algorithm::Rs256)
 }
 
 fn read_app(
@@ -282,6 +337,13 @@ fn read_app(
     let session_cookies = read_cookie_names(fields, "session_cookies", session_cookies);
     let never = fields.texts("never");
     let never = read_cookie_names(fields, "never", never);
+    let session_sid = fields.choice(
+        "session_sid",
+        &[
+            ("required", SessionSid::Required),
+            ("optional", SessionSid::Optional),
+        ],
+    );
     let session_lifetime = fields
         .seconds("session_lifetime")
         .unwrap_or(limits::SESSION_LIFETIME);
@@ -318,6 +380,7 @@ fn read_app(
         routes: routes?,
         logout_path: logout_path?,
         origin,
+        session_sid: session_sid.unwrap_or(SessionSid::Required),
         session_cookies,
         never,
         session_lifetime,
@@ -370,11 +433,29 @@ fn read_cookie_names(fields: &mut Fields<'_>, field: &str, names: Vec<String>) -
     CookieNames(names)
 }
 
+fn read_kv_operations(json: &str, problems: &mut Vec<Problem>) -> usize {
+    let mut fields = Fields::of("LIMITS", json, problems);
+    let operations = fields
+        .number("kv_operations")
+        .unwrap_or(limits::KV_OPERATIONS);
+    if !limits::KV_OPERATIONS_BOUNDS.contains(&operations) {
+        fields.problem("kv_operations", "must be from 20 to 1000");
+    }
+    fields.refuse_unknown();
+    operations
+}
+
 /// Two apps that claim one place.
 fn conflicts(apps: &[Rc<App>]) -> Vec<Problem> {
     let mut problems = Vec::new();
     for (position, app) in apps.iter().enumerate() {
         for other in apps.iter().take(position) {
+            if app.issuer == other.issuer && app.client_id == other.client_id {
+                problems.push(Problem {
+                    field: format!("APP_{}.client_id", app.name),
+                    reason: format!("is APP_{}'s: one app may have several routes", other.name),
+                });
+            }
             for route in &app.routes {
                 if other.routes.contains(route) {
                     problems.push(Problem {

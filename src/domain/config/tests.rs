@@ -83,12 +83,12 @@ fn each_problem_names_its_field() {
         (
             "ISSUER_MAIN.logout_alg",
             json!("HS256"),
-            ": is not an algorithm",
+            ": must be one of RS256",
         ),
         (
             "ISSUER_MAIN.id_token_alg",
             json!("none"),
-            ": is not an algorithm",
+            ": must be one of RS256",
         ),
         (
             "ISSUER_MAIN.allow_insecure_http",
@@ -150,6 +150,28 @@ fn each_problem_names_its_field() {
             json!(["a b"]),
             "[0]: must be a cookie name",
         ),
+        (
+            "ISSUER_MAIN.sid_scope",
+            json!("all"),
+            ": must be one of sid, sub",
+        ),
+        (
+            "ISSUER_MAIN.clock_skew",
+            json!(301),
+            ": must be at most 300",
+        ),
+        (
+            "ISSUER_MAIN.trusted_audiences",
+            json!("x"),
+            ": must be a list",
+        ),
+        ("APP_SHOP.session_sid", json!(true), ": must be a text"),
+        (
+            "LIMITS.kv_operations",
+            json!(5000),
+            ": must be from 20 to 1000",
+        ),
+        ("LIMITS.kv_reads", json!(1), ": is not a field"),
         ("APP_SHOP.session_lifetime", json!(59), ": must be from 60"),
         (
             "APP_SHOP.session_lifetime",
@@ -202,7 +224,14 @@ fn two_apps_cannot_claim_one_place() {
         let mut other = all["APP_SHOP"].clone();
         other["client_id"] = json!("other");
         all["APP_OTHER"] = other;
+        all["APP_SAME"] = all["APP_SHOP"].clone();
+        all["APP_SAME"]["routes"] = json!(["other.example/"]);
     });
+    assert!(
+        found
+            .iter()
+            .any(|problem| problem.contains("client_id: is APP_SAME's"))
+    );
     assert!(
         found
             .iter()

@@ -3,6 +3,23 @@ use super::*;
 const LIFETIME: Duration = limits::SESSION_LIFETIME;
 const T: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
+const NONE: Marks = Marks {
+    sid: None,
+    subject: None,
+};
+
+/// A mark at that time, on the sid and on the subject.
+fn marked(offset: i64) -> [Marks; 2] {
+    let mark = Some(Mark(at(offset)));
+    [
+        Marks { sid: mark, ..NONE },
+        Marks {
+            subject: mark,
+            ..NONE
+        },
+    ]
+}
+
 fn at(offset: i64) -> Timestamp {
     Timestamp::from_seconds(T.seconds() + offset)
 }
@@ -28,16 +45,15 @@ fn a_mark_covers_logins_up_to_the_margin() {
 #[test]
 fn a_session_lives_while_nothing_ends_it() {
     let session = session(at(0), at(1));
-    let judge =
-        |entry, marks: &[Option<Mark>], now| judge(&session, LIFETIME, entry, marks, at(now));
-    assert_eq!(judge(true, &[None, None], 2), Life::Alive);
-    assert_eq!(judge(true, &[Some(Mark(at(-3))), None], 2), Life::Alive);
+    let judge = |entry, marks: Marks, now| judge(&session, LIFETIME, entry, &marks, at(now));
+    assert_eq!(judge(true, NONE, 2), Life::Alive);
+    assert_eq!(judge(true, marked(-3)[0], 2), Life::Alive);
 }
 
 #[test]
 fn either_mark_ends_it_whether_or_not_its_entry_is_there() {
     let session = session(at(0), at(1));
-    for marks in [[Some(Mark(at(5))), None], [None, Some(Mark(at(5)))]] {
+    for marks in marked(5) {
         for entry in [true, false] {
             assert_eq!(
                 judge(&session, LIFETIME, entry, &marks, at(6)),
@@ -52,7 +68,7 @@ fn a_missing_entry_ends_it_once_kv_cannot_lag_any_more() {
     let session = session(at(0), at(1));
     for (now, life) in [(180, Life::Alive), (181, Life::Ended(EndedBy::Deletion))] {
         assert_eq!(
-            judge(&session, LIFETIME, false, &[None, None], at(now)),
+            judge(&session, LIFETIME, false, &NONE, at(now)),
             life,
             "{now}"
         );
@@ -64,12 +80,9 @@ fn it_ends_by_itself() {
     let session = session(at(0), at(0));
     let end = session.expires;
     let before = Timestamp::from_millis(end.seconds() * 1000 - 1);
+    assert_eq!(judge(&session, LIFETIME, true, &NONE, before), Life::Alive);
     assert_eq!(
-        judge(&session, LIFETIME, true, &[None, None], before),
-        Life::Alive
-    );
-    assert_eq!(
-        judge(&session, LIFETIME, true, &[None, None], end),
+        judge(&session, LIFETIME, true, &NONE, end),
         Life::Ended(EndedBy::Lifetime)
     );
 }
@@ -79,34 +92,63 @@ fn a_lifetime_that_was_cut_ends_older_sessions() {
     let session = session(at(0), at(0));
     let cut = Duration::from_mins(1);
     for (now, life) in [(59, Life::Alive), (60, Life::Ended(EndedBy::Lifetime))] {
-        assert_eq!(
-            judge(&session, cut, true, &[None, None], at(now)),
-            life,
-            "{now}"
-        );
+        assert_eq!(judge(&session, cut, true, &NONE, at(now)), life, "{now}");
+    }
+}
+
+fn birth(login: i64, registered_at: i64, authenticated_at: Option<i64>) -> Birth {
+    Birth {
+        session: session(at(login), at(registered_at)),
+        authenticated_at: authenticated_at.map(at),
     }
 }
 
 #[test]
 fn a_covered_login_is_not_born() {
-    for (mark, expected) in [
-        (-3, Ok(())),
-        (-2, Err(BirthRefused::LoggedOut)),
-        (7, Err(BirthRefused::LoggedOut)),
-    ] {
-        for marks in [[Some(Mark(at(mark))), None], [None, Some(Mark(at(mark)))]] {
-            assert_eq!(admit(&session(at(0), at(1)), &marks), expected, "{mark}");
+    for authenticated_at in [None, Some(0)] {
+        for (mark, refused) in [(-2, true), (7, true), (-61, false)] {
+            for marks in marked(mark) {
+                let expected = if refused {
+                    Err(BirthRefused::LoggedOut)
+                } else {
+                    Ok(())
+                };
+                assert_eq!(
+                    admit(&birth(0, 1, authenticated_at), &marks),
+                    expected,
+                    "{mark}"
+                );
+            }
         }
+    }
+}
+
+#[test]
+fn soon_after_a_logout_a_login_needs_a_newer_authentication() {
+    const REFUSED: Result<(), BirthRefused> = Err(BirthRefused::NotReauthenticated);
+    for (login, authenticated_at, by_sid, by_subject) in [
+        // Silent sign-on before the OP has killed its own session.
+        (10, Some(-100), REFUSED, REFUSED),
+        (10, Some(0), REFUSED, REFUSED),
+        (60, Some(0), REFUSED, REFUSED),
+        // The user authenticated again.
+        (10, Some(1), Ok(()), Ok(())),
+        // The OP does not say: the sid tells whether it is the old session.
+        (10, None, REFUSED, Ok(())),
+        (60, None, REFUSED, Ok(())),
+        // Later the login time alone decides.
+        (61, Some(-100), Ok(()), Ok(())),
+        (61, None, Ok(()), Ok(())),
+    ] {
+        let birth = birth(login, login, authenticated_at);
+        let found = marked(0).map(|marks| admit(&birth, &marks));
+        assert_eq!(found, [by_sid, by_subject], "{login} {authenticated_at:?}");
     }
 }
 
 #[test]
 fn an_old_id_token_begins_nothing() {
     for (age, expected) in [(600, Ok(())), (601, Err(BirthRefused::TooOld))] {
-        assert_eq!(
-            admit(&session(at(0), at(age)), &[None, None]),
-            expected,
-            "{age}"
-        );
+        assert_eq!(admit(&birth(0, age, None), &NONE), expected, "{age}");
     }
 }

@@ -18,7 +18,7 @@ export function session({ issuer, client, sub, sid, login, registeredAt = login,
   return {
     id: randomBytes(16),
     subject: digest('sub', issuer, client, sub),
-    sid: digest('sid', issuer, client, sid),
+    sid: sid === undefined ? digest('no-sid', issuer, client, sub) : digest('sid', issuer, client, sid),
     login,
     registeredAt,
     expires: registeredAt + lifetime,
@@ -34,11 +34,27 @@ export function entriesOf({ id, subject, sid, login, registeredAt, expires }) {
   };
 }
 
-/** The KV entry of a logout. */
-export const markOf = ({ issuer, client, sub, sid }, logout) => ({
-  [`mark/${text(sid === undefined ? digest('sub', issuer, client, sub) : digest('sid', issuer, client, sid))}`]:
-    String(logout),
-});
+/** The hashes of the indexes that a logout token goes over, with their kinds. */
+export function indexesOf({ issuer, client, sub, sid }) {
+  if (sid === undefined) return [['sub', text(digest('sub', issuer, client, sub))]];
+  const indexes = [['sid', text(digest('sid', issuer, client, sid))]];
+  // The sessions of its user that have no sid.
+  if (sub !== undefined) indexes.push(['sid', text(digest('no-sid', issuer, client, sub))]);
+  return indexes;
+}
+
+/** The KV entries of a logout's marks. */
+export const markOf = (who, logout) =>
+  Object.fromEntries(indexesOf(who).map(([, hash]) => [`mark/${hash}`, String(logout)]));
+
+/** The KV entries that have its indexes gone over once more. */
+export const pendingOf = (who, logout, received, lifetime = 12 * 3600) =>
+  Object.fromEntries(
+    indexesOf(who).map(([kind, hash]) => [
+      `pending/${hash}/${logout}`,
+      { value: '', metadata: { kind, hash, logout, due: received + 120, lifetime } },
+    ]),
+  );
 
 const varint = (number) => {
   const bytes = [];

@@ -1,3 +1,6 @@
+/** What a logout leaves for the cron trigger to go over. */
+export const isPending = (key) => key.startsWith('pending/');
+
 /** Everything in a KV namespace: name to value, and metadata where there is some. */
 export async function kvContents(kv) {
   const contents = {};

@@ -6,7 +6,10 @@ import { CompactSign, exportJWK, generateKeyPair } from 'jose';
 
 export const LOGOUT_EVENT = 'http://schemas.openid.net/event/backchannel-logout';
 
-/** Starts it; the issuer is the server's address and `path`. */
+/**
+ * Starts it; the issuer is the server's address and `path`. It publishes the same keys for every
+ * issuer under its address.
+ */
 export async function startTestOp({ path = '/' } = {}) {
   const keys = {};
   const op = {
@@ -64,16 +67,19 @@ export async function startTestOp({ path = '/' } = {}) {
     op.fetches.push(req.url);
     if (op.answer) return op.answer(req, res);
     res.setHeader('content-type', 'application/json');
-    if (req.url === `${path}.well-known/openid-configuration`) {
-      res.end(JSON.stringify({ issuer: op.issuer, jwks_uri: `${op.issuer}jwks` }));
-    } else if (req.url === `${path}jwks`) {
+    const [, base, file] = req.url.match(/^(\/.*?)(\.well-known\/openid-configuration|jwks)$/) ?? [];
+    if (file === 'jwks') {
       res.end(JSON.stringify({ keys: op.published.map((kid) => keys[kid].jwk) }));
+    } else if (file) {
+      const issuer = `${op.origin}${base}`;
+      res.end(JSON.stringify({ issuer, jwks_uri: `${issuer}jwks` }));
     } else {
       res.writeHead(404).end();
     }
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  op.issuer = `http://127.0.0.1:${server.address().port}${path}`;
+  op.origin = `http://127.0.0.1:${server.address().port}`;
+  op.issuer = `${op.origin}${path}`;
   return op;
 }

@@ -1,16 +1,21 @@
 // The Worker on workerd between an OP of the tests' own and an app that does what it is told.
+import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { createServer, request as httpRequest } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { newSealKeys, startWorker } from '../../../.make/workerd.mjs';
 import { entriesOf } from './format.mjs';
-import { kvContents } from './kv.mjs';
+import { isPending, kvContents } from './kv.mjs';
 import { startTestOp } from './op.mjs';
 
-/** Starts it; `issuerPath` is the path of the issuer, `bindings` replace variables. */
-export async function startWorld({ issuerPath, bindings } = {}) {
+/** Beginnings of tokens and seals, the tests' users, session ids and cookie values. */
+const SECRETS = /eyJ|el1\.|alice|user-subject|"s1"|secret/;
+
+/** Starts it; `issuerPath` is the path of the issuer, `bindings` replace or add variables. */
+export async function startWorld({ issuerPath, bindings, faultyKv } = {}) {
   const op = await startTestOp({ path: issuerPath });
   const logs = [];
+  const leaks = [];
   const world = {
     op,
     /** What the app does with a request; tests set it. */
@@ -31,24 +36,27 @@ export async function startWorld({ issuerPath, bindings } = {}) {
     origin: `http://127.0.0.1:${origin.address().port}`,
     session_cookies: [`${client}.sid`],
   });
+  const { origin: _, ...direct } = app('direct');
+  direct.routes = [`127.0.0.1:${origin.address().port}/direct`];
   const worker = await startWorker({
     config: fileURLToPath(new URL('worker.toml', import.meta.url)),
+    faultyKv,
     bindings: {
       // Without `origin` a request goes to its own address: here the app's, by the Host header.
-      APP_DIRECT: {
-        ...app('direct'),
-        routes: [`127.0.0.1:${origin.address().port}/direct`],
-        origin: undefined,
-      },
+      APP_DIRECT: direct,
       ISSUER_TEST: { issuer: op.issuer, allow_insecure_http: true },
       APP_SHOP: app('shop'),
       APP_WIKI: app('wiki'),
       SEAL_KEYS: world.sealKeys,
-      ...bindings?.(app),
+      ...bindings?.(app, op),
     },
-    onLog: (line) => logs.push(line),
+    onLog(line) {
+      logs.push(line);
+      if (SECRETS.test(line)) leaks.push(line);
+    },
   });
   world.kv = worker.kv;
+  world.faults = worker.faults;
   world.originHost = `127.0.0.1:${origin.address().port}`;
   world.shop = { name: 'SHOP', issuer: op.issuer, client: 'shop' };
   world.wiki = { name: 'WIKI', issuer: op.issuer, client: 'wiki' };
@@ -87,7 +95,12 @@ export async function startWorld({ issuerPath, bindings } = {}) {
       body: new URLSearchParams({ logout_token: token, ignored_parameter: 'It is.' }).toString(),
       ...options,
     });
-  world.contents = () => kvContents(worker.kv);
+  world.contents = async ({ pending = true } = {}) =>
+    Object.fromEntries(
+      Object.entries(await kvContents(worker.kv)).filter(([key]) => pending || !isPending(key)),
+    );
+  /** Runs the cron trigger. */
+  world.cron = () => worker.cron();
   /** Empties KV and puts sessions into it, as the Worker itself would. */
   world.store = async (...sessions) => {
     for (const key of Object.keys(await kvContents(worker.kv))) await worker.kv.delete(key);
@@ -98,6 +111,7 @@ export async function startWorld({ issuerPath, bindings } = {}) {
     }
   };
   world.stop = async () => {
+    assert.deepEqual(leaks, [], 'no token, cookie or raw identifier in any log line');
     await worker.stop();
     origin.closeAllConnections();
     origin.close();
