@@ -57,9 +57,10 @@ pub fn config_with(issuer: &Value, shop: &Value) -> Config {
             .collect();
         (name.to_owned(), fields.to_string())
     };
+    let its_issuer = issuer.get("issuer").cloned().unwrap_or(json!(ISSUER));
     let app = |client: &str| {
         json!({
-            "issuer": ISSUER,
+            "issuer": its_issuer,
             "client_id": client,
             "routes": [format!("app.example/{client}")],
             "logout_path": format!("/{client}/bclogout"),

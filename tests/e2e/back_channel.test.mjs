@@ -1,6 +1,8 @@
 // The back-channel endpoint as HTTP, and the OP's keys: rotation, outage, caching.
 import assert from 'node:assert/strict';
+import { generateKeyPairSync } from 'node:crypto';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import { markOf, session } from './support/format.mjs';
 import { startWorld, stored } from './support/world.mjs';
 
@@ -126,6 +128,35 @@ describe('the keys', () => {
     assert.deepEqual(op.fetches, ['/.well-known/openid-configuration', '/jwks']);
   });
 
+  for (const [name, respond] of [
+    ['gzipped', (body, res) => res.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync(body))],
+    ['with a byte order mark', (body, res) => res.end(`\ufeff${body}`)],
+    ['as jwk-set+json', (body, res) => res.writeHead(200, { 'content-type': 'application/jwk-set+json' }).end(body)],
+  ]) {
+    test(`are read ${name}`, async () => {
+      const kid = `op-${name}`;
+      await op.addKey(kid);
+      op.published.push(kid);
+      op.answer = (req, res) => respond(op.document(req.url), res);
+      const token = await op.logoutToken({ sid: 's1' }, { alg: 'RS256', kid });
+      assert.equal((await world.logout(token)).status, 200);
+    });
+  }
+
+  test('two of one kid are both tried', async () => {
+    await op.addKey('op-twice');
+    op.published.push('op-twice');
+    const token = await op.logoutToken({ sid: 's1' }, { alg: 'RS256', kid: 'op-twice' });
+    const { publicKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+    const other = { ...publicKey.export({ format: 'jwk' }), kid: 'op-twice' };
+    op.answer = (req, res) => {
+      const document = JSON.parse(op.document(req.url));
+      document.keys?.unshift(other);
+      res.end(JSON.stringify(document));
+    };
+    assert.equal((await world.logout(token)).status, 200);
+  });
+
   test('a kid that no key has is refused after one refetch', async () => {
     await op.addKey('op-3');
     const token = await op.logoutToken({ sid: 's1' }, { alg: 'RS256', kid: 'op-3' });
@@ -156,17 +187,26 @@ describe('the keys', () => {
 
   for (const [name, respond, ...codes] of [
     ['down', (_, res) => res.destroy(), 'op_unreachable'],
+    ['slow to finish', (_, res) => res.write('{'), 'op_unreachable', 'deadline_exceeded'],
     ['failing', (_, res) => res.writeHead(500).end(), 'op_answer_not_200'],
     ['redirecting', (_, res) => res.writeHead(302, { location: '/jwks' }).end(), 'op_answer_not_200'],
     ['sending HTML', (_, res) => res.end('<html>'), 'op_document_malformed'],
+    [
+      'without a key',
+      (req, res) => res.end(req.url.endsWith('jwks') ? '{"keys":[]}' : op.document(req.url)),
+      'jwks_without_usable_key',
+    ],
+    ['sending 10 MB', (_, res) => res.end('x'.repeat(10 << 20)), 'op_answer_too_large'],
     ['another issuer', (_, res) => res.end('{"issuer":"https://evil.example","jwks_uri":"x"}'), 'metadata_of_other_issuer'],
     ['sending too much', (_, res) => res.end('x'.repeat(70 * 1024)), 'op_answer_too_large'],
     ['silent', () => {}, 'op_unreachable', 'deadline_exceeded'],
   ]) {
-    test(`an OP that is ${name}: 503 for an unknown key, and known keys serve`, async () => {
+    test(`an OP that is ${name}: 503 for an unknown key, known keys serve, and it is finished later`, async () => {
+      const kid = `op-${name}`;
+      await op.addKey(kid);
       op.answer = respond;
       const started = Date.now();
-      const unknown = await op.logoutToken({ sid: 's1' }, { alg: 'RS256', kid: 'op-unpublished' });
+      const unknown = await op.logoutToken({ sid: 's2' }, { alg: 'RS256', kid });
       const answer = await world.logout(unknown);
       // An OP gives up after as little as 2.5 s.
       assert.ok(Date.now() - started < 2500);
@@ -174,7 +214,9 @@ describe('the keys', () => {
       await outage(answer, codes);
       const known = await world.logout(await op.logoutToken({ sid: 's1' }));
       assert.equal(known.status, 200);
+      op.published.push(kid);
+      op.answer = undefined;
+      await world.logged('logout_finished_late');
     });
   }
-  before(() => op.addKey('op-unpublished'));
 });

@@ -1,12 +1,15 @@
 // KV failing on workerd, and an OP that never sends a token twice: the session must be dead.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { seal, session } from './support/format.mjs';
 import { startWorld, stored } from './support/world.mjs';
 
 let world, op, loggedIn;
 before(async () => {
-  world = await startWorld({ faultyKv: true });
+  world = await startWorld({
+    entry: fileURLToPath(new URL('support/faulty-kv.js', import.meta.url)),
+  });
   op = world.op;
   world.app = (req, res) => res.end(req.headers.cookie ?? 'nobody');
   // The key set, once and for all.
@@ -26,15 +29,6 @@ const seenByApp = async () => {
   return (await world.request('/shop/', { headers: { cookie } })).body.toString();
 };
 
-async function until(code) {
-  for (let waited = 0; waited < 20_000; waited += 100) {
-    const line = world.takeLogs().find((line) => line.code === code);
-    if (line) return line;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  throw new Error(`no ${code} in the log`);
-}
-
 test('the session lives while nothing happens', async () => {
   assert.equal(await seenByApp(), 'shop.sid=c');
 });
@@ -49,7 +43,7 @@ for (const effect of ['before', 'after', 'hang']) {
       const answer = await world.logout(token);
       assert.equal(answer.status, 503);
       assert.ok(Date.now() - started < 2500);
-      await until('logout_finished_late');
+      await world.logged('logout_finished_late');
       assert.equal(await seenByApp(), 'nobody');
       assert.deepEqual(Object.keys(await world.contents({ pending: false })).length, 1, 'the mark');
     });
@@ -73,7 +67,7 @@ for (const effect of ['before', 'after', 'hang']) {
 test('KV down for some seconds: the logout is finished all the same', async () => {
   await world.faults({ from: 0, count: 2, effect: 'before' });
   assert.equal((await world.logout(await op.logoutToken({ sub: 'alice' }))).status, 503);
-  await until('logout_finished_late');
+  await world.logged('logout_finished_late');
   assert.equal(await seenByApp(), 'nobody');
 });
 
@@ -85,7 +79,7 @@ test('the OP’s keys down when its only token comes: performed once they are ba
   assert.equal((await world.logout(token)).status, 503);
   assert.equal(await seenByApp(), 'shop.sid=c');
   op.answer = undefined;
-  await until('logout_finished_late');
+  await world.logged('logout_finished_late');
   assert.equal(await seenByApp(), 'nobody');
 });
 
@@ -102,7 +96,7 @@ test('an OP that hangs up after its request is served all the same', async () =>
   req.on('error', () => {});
   await world.faults({ from: 0, count: 1, effect: 'before' });
   req.end(body, () => setTimeout(() => req.destroy(), 50));
-  await until('logout_finished_late');
+  await world.logged('logout_finished_late');
   assert.equal(await seenByApp(), 'nobody');
 });
 
@@ -135,7 +129,7 @@ test('the cron trigger tidies up what was deferred, two minutes after', async ()
   await world.cron();
   const left = Object.keys(await world.contents());
   assert.deepEqual(left.map((key) => key.split('/')[0]), ['mark']);
-  assert.deepEqual(await until('sweep_done'), {
+  assert.deepEqual(await world.logged('sweep_done'), {
     code: 'sweep_done',
     finished: 1,
     deleted: 1,

@@ -815,3 +815,46 @@ fn bad_signatures_of_a_known_kid_do_not_become_fetches() {
     }
     assert_eq!(scene.world.fetches.get(), 2, "in fifteen seconds");
 }
+
+#[test]
+fn a_withdrawn_key_serves_no_longer_than_its_set() {
+    let scene = Scene::new();
+    let world = scene.world;
+    let token = |at| {
+        scene
+            .signer
+            .logout_token("shop", &json!({ "sid": "s1" }), at)
+    };
+    assert_eq!(scene.receive(&token(NOW)).0, Answer::Done);
+    let other = testkit::other_key_set().replace("op-1", "op-2");
+    world
+        .documents
+        .replace([(testkit::KEY_SET.to_owned(), other)].into());
+    world.pass(limits::KEY_SET_LIFETIME - Duration::from_millis(1));
+    assert_eq!(scene.receive(&token(world.now())).0, Answer::Done);
+    world.pass(Duration::from_millis(1));
+    let answer = scene.receive(&token(world.now())).0;
+    assert_eq!(answer, Answer::Refused(Refusal::KeyUnknown));
+}
+
+/// Not accepted on or after `exp`, with the clocks' tolerance (RFC 7519 section 4.1.4).
+#[test]
+fn times_are_judged_to_the_millisecond() {
+    let skew = limits::CLOCK_SKEW;
+    let tick = Duration::from_millis(1);
+    let expires = NOW.plus(Duration::from_secs(120));
+    for (now, expected) in [
+        (expires.plus(skew).minus(tick), Answer::Done),
+        (expires.plus(skew), Answer::Refused(Refusal::Expired)),
+        (NOW.minus(skew), Answer::Done),
+        (
+            NOW.minus(skew).minus(tick),
+            Answer::Refused(Refusal::IssuedInFuture),
+        ),
+    ] {
+        let scene = Scene::new();
+        scene.world.clock.set(now);
+        let token = scene.logout_token(&json!({ "sid": "s1" }));
+        assert_eq!(scene.receive(&token).0, expected, "{now:?}");
+    }
+}

@@ -152,3 +152,27 @@ fn an_old_id_token_begins_nothing() {
         assert_eq!(admit(&birth(0, age, None), &NONE), expected, "{age}");
     }
 }
+
+#[test]
+fn equal_identifiers_of_two_issuers_or_clients_are_different_ones() {
+    let of = |issuer: &str| {
+        crate::app::testkit::config_with(
+            &serde_json::json!({ "issuer": issuer }),
+            &serde_json::json!({}),
+        )
+    };
+    let configs = [of("https://op.example/"), of("https://op.example/a")];
+    let apps: Vec<_> = configs.iter().flat_map(|config| &config.apps).collect();
+    let mut keys: Vec<Digest> = Vec::new();
+    for app in apps {
+        for key in [
+            SidKey::of(app, "x").0,
+            SidKey::absent(app, "x").0,
+            SubjectKey::of(app, "x").0,
+        ] {
+            assert!(!keys.contains(&key));
+            keys.push(key);
+        }
+    }
+    assert_eq!(keys.len(), 12);
+}

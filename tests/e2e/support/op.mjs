@@ -34,9 +34,9 @@ export async function startTestOp({ path = '/' } = {}) {
       new CompactSign(new TextEncoder().encode(JSON.stringify(claims)))
         .setProtectedHeader(header)
         .sign(keys[header.kid].privateKey),
-    /** The RS256 signature of `op-1` over anything, for what jose refuses to sign. */
-    async signBytes(text) {
-      const { privateKey } = keys['op-1'];
+    /** An RS256 signature over anything, for what jose refuses to sign. */
+    async signBytes(text, kid = 'op-1') {
+      const { privateKey } = keys[kid];
       const signature = await crypto.subtle.sign(privateKey.algorithm, privateKey, Buffer.from(text));
       return Buffer.from(signature);
     },
@@ -55,6 +55,13 @@ export async function startTestOp({ path = '/' } = {}) {
         { iss: op.issuer, aud: 'shop', iat: op.now(), exp: op.now() + 600, sub: 'alice', sid: 's1', ...more },
         { alg: 'RS256', kid: 'op-1' },
       ),
+    /** What is published at a path. */
+    document(path) {
+      const [, base, file] = path.match(/^(\/.*?)(\.well-known\/openid-configuration|jwks)$/) ?? [];
+      if (file === 'jwks') return JSON.stringify({ keys: op.published.map((kid) => keys[kid].jwk) });
+      const issuer = `${op.origin}${base}`;
+      return file && JSON.stringify({ issuer, jwks_uri: `${issuer}jwks` });
+    },
     async stop() {
       server.closeAllConnections();
       server.close();
@@ -66,16 +73,9 @@ export async function startTestOp({ path = '/' } = {}) {
   const server = createServer((req, res) => {
     op.fetches.push(req.url);
     if (op.answer) return op.answer(req, res);
-    res.setHeader('content-type', 'application/json');
-    const [, base, file] = req.url.match(/^(\/.*?)(\.well-known\/openid-configuration|jwks)$/) ?? [];
-    if (file === 'jwks') {
-      res.end(JSON.stringify({ keys: op.published.map((kid) => keys[kid].jwk) }));
-    } else if (file) {
-      const issuer = `${op.origin}${base}`;
-      res.end(JSON.stringify({ issuer, jwks_uri: `${issuer}jwks` }));
-    } else {
-      res.writeHead(404).end();
-    }
+    const document = op.document(req.url);
+    if (document === undefined) return res.writeHead(404).end();
+    res.writeHead(200, { 'content-type': 'application/json' }).end(document);
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -12,7 +12,7 @@ import { startTestOp } from './op.mjs';
 const SECRETS = /eyJ|el1\.|alice|user-subject|"s1"|secret/;
 
 /** Starts it; `issuerPath` is the path of the issuer, `bindings` replace or add variables. */
-export async function startWorld({ issuerPath, bindings, faultyKv } = {}) {
+export async function startWorld({ issuerPath, bindings, entry } = {}) {
   const op = await startTestOp({ path: issuerPath });
   const logs = [];
   const leaks = [];
@@ -40,7 +40,7 @@ export async function startWorld({ issuerPath, bindings, faultyKv } = {}) {
   direct.routes = [`127.0.0.1:${origin.address().port}/direct`];
   const worker = await startWorker({
     config: fileURLToPath(new URL('worker.toml', import.meta.url)),
-    faultyKv,
+    entry,
     bindings: {
       // Without `origin` a request goes to its own address: here the app's, by the Host header.
       APP_DIRECT: direct,
@@ -56,10 +56,22 @@ export async function startWorld({ issuerPath, bindings, faultyKv } = {}) {
     },
   });
   world.kv = worker.kv;
-  world.faults = worker.faults;
   world.originHost = `127.0.0.1:${origin.address().port}`;
   world.shop = { name: 'SHOP', issuer: op.issuer, client: 'shop' };
   world.wiki = { name: 'WIKI', issuer: op.issuer, client: 'wiki' };
+
+  /** The first log line with that code, waited for. */
+  world.logged = async (code) => {
+    for (const end = Date.now() + 20_000; Date.now() < end; ) {
+      const line = world.takeLogs().find((line) => line.code === code);
+      if (line) return line;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    throw new Error(`no ${code} in the log`);
+  };
+  /** Which KV calls fail from now on: see faulty-kv.js. */
+  world.faults = (plan = null) =>
+    world.request('/faults', { method: 'POST', body: JSON.stringify(plan) });
 
   /** A request to app.test, redirects not followed: status, headers, body as a Buffer. */
   world.request = async (path, { method = 'GET', headers = {}, body } = {}) => {
