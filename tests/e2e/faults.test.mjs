@@ -133,6 +133,7 @@ test('the cron trigger tidies up what was deferred, two minutes after', async ()
     code: 'sweep_done',
     finished: 1,
     deleted: 1,
+    left: 0,
     unreadable: 0,
   });
 });

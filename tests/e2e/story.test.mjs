@@ -6,11 +6,19 @@ import { openBrowser } from './support/browser.mjs';
 import { kvContents } from './support/kv.mjs';
 
 const deliveries = [];
+const log = [];
 let playground;
 before(async () => {
-  playground = await startPlayground({ onEvent: (...event) => deliveries.push(event) });
+  playground = await startPlayground({
+    onEvent: (...event) => deliveries.push(event),
+    onLog: (line) => log.push(line),
+  });
 });
-after(() => playground?.stop());
+after(async () => {
+  await playground?.stop();
+  assert.ok(log.length > 0);
+  for (const line of log) assert.doesNotMatch(line, /eyJ|el1\.|admin/, 'the log names nobody');
+});
 
 const url = (app) => `${WORKER}/${app}`;
 const user = (page) => page.locator('.user').innerText();

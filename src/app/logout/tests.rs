@@ -408,6 +408,32 @@ fn every_page_of_the_index_is_read_and_foreign_entries_are_left_alone() {
     assert_eq!(left, foreign);
 }
 
+#[test]
+fn a_record_that_fails_holds_up_no_other() {
+    let scene = Scene::new();
+    for (number, sub) in (1..).zip(["alice", "bob", "carol"]) {
+        let session = scene.registered(number, sub, Some(sub), -60);
+        for key in scene.entries() {
+            scene.kv.hide(&key);
+        }
+        assert_eq!(
+            scene.receive(&scene.logout_token(&json!({ "sid": sub }))).0,
+            Answer::Done
+        );
+        if sub == "alice" {
+            scene.kv.set(&format!("mark/{}", session.sid.0), "?", None);
+        }
+    }
+    scene.kv.show();
+    scene.world.log.take();
+    scene.world.pass(limits::KV_LIST_LAG);
+    scene.sweep();
+    let line: Value = serde_json::from_str(&scene.world.log.take()[0]).unwrap();
+    assert_eq!((&line["finished"], &line["left"]), (&json!(2), &json!(1)));
+    assert_eq!(scene.entries().len(), 3, "those of the one");
+    assert_eq!(scene.kv.keys_of("pending/").len(), 1);
+}
+
 /// One mark ends them at once; the entries go as fast as the operations of a request allow.
 #[test]
 fn fifteen_hundred_sessions_end_by_one_mark_and_are_cleaned_without_a_lost_one() {

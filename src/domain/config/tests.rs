@@ -1,6 +1,8 @@
+use base64ct::{Base64, Encoding};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::domain::limits;
 
 fn variables(change: impl FnOnce(&mut Value)) -> Vec<(String, String)> {
     let mut all = json!({

@@ -1,18 +1,13 @@
-//! Sessions in a KV namespace alone.
-//!
-//! ```text
-//! session/<id>            the session's entry
-//! by-sid/<hash>/<id>      finds it by sid; metadata: its login, and the other index's hash
-//! by-sub/<hash>/<id>      finds it by subject; likewise
-//! mark/<hash>             a logout: sessions with a login up to this moment have ended
-//! pending/<hash>/<time>   a logout whose index is to be tidied up once more; metadata: what of
-//! ```
+//! Sessions in a KV namespace alone; its keys are in [`layout`].
 //!
 //! KV is eventually consistent and has no compare-and-set. So the mark is the authority: it is
 //! written first, lives as long as a session can, and is read with every check. Deleting the
 //! entries follows, and ends a session too. Lists lag, and one request may do so many operations
 //! only: so every logout leaves a `pending/` record, and [`KvSessions::sweep`] goes over its index
 //! again.
+
+mod layout;
+mod sweep;
 
 use std::{cell::Cell, time::Duration};
 
@@ -21,16 +16,15 @@ use futures_util::{
     future::{try_join_all, try_join3},
     stream,
 };
-use serde::{Deserialize, Serialize};
 
-use super::ports::{Ended, Kv, Page, Sessions, Unavailable, World, within};
+use self::layout::{Entry, Found, Index, IndexMetadata, Pending, encode, entry_key, found};
+use self::layout::{mark_keys, mark_ttl, read_mark, read_marks};
+pub use self::sweep::Swept;
+use super::ports::{Ended, Kv, Sessions, Unavailable, World, within};
 use crate::domain::{
     digest::Digest,
     limits,
-    session::{
-        self, Birth, BirthRefused, EndedBy, Life, Mark, Marks, Scope, Session, SessionId, SidKey,
-        SubjectKey,
-    },
+    session::{self, Birth, BirthRefused, EndedBy, Life, Mark, Scope, Session, SubjectKey},
     time::Timestamp,
 };
 
@@ -62,149 +56,6 @@ impl Budget {
         self.0.set(left.unwrap_or_else(|| self.0.get()));
         left.is_some()
     }
-}
-
-/// The value of `session/<id>`: for a person who looks; the key's existence is what counts.
-#[derive(Serialize)]
-struct Entry {
-    login: i64,
-    registered_at: i64,
-    expires: i64,
-}
-
-/// The metadata of an index key.
-#[derive(Serialize, Deserialize)]
-struct IndexMetadata {
-    login: i64,
-    other: String,
-}
-
-/// The metadata of a pending record.
-#[derive(Serialize, Deserialize)]
-struct Pending {
-    kind: Kind,
-    hash: String,
-    logout: i64,
-    due: i64,
-    lifetime: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Kind {
-    Sid,
-    Sub,
-}
-
-/// The sessions of one sid or one subject.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Index {
-    kind: Kind,
-    hash: Digest,
-}
-
-impl From<SidKey> for Index {
-    fn from(SidKey(hash): SidKey) -> Self {
-        Self {
-            kind: Kind::Sid,
-            hash,
-        }
-    }
-}
-
-impl From<SubjectKey> for Index {
-    fn from(SubjectKey(hash): SubjectKey) -> Self {
-        Self {
-            kind: Kind::Sub,
-            hash,
-        }
-    }
-}
-
-impl Index {
-    fn prefix(&self) -> String {
-        match self.kind {
-            Kind::Sid => format!("by-sid/{}/", self.hash),
-            Kind::Sub => format!("by-sub/{}/", self.hash),
-        }
-    }
-
-    fn key(&self, id: &str) -> String {
-        format!("{}{id}", self.prefix())
-    }
-
-    /// The other index of a session that this one found.
-    const fn other(&self, hash: Digest) -> Self {
-        let kind = match self.kind {
-            Kind::Sid => Kind::Sub,
-            Kind::Sub => Kind::Sid,
-        };
-        Self { kind, hash }
-    }
-
-    fn mark_key(&self) -> String {
-        format!("mark/{}", self.hash)
-    }
-}
-
-fn entry_key(id: &SessionId) -> String {
-    format!("session/{id}")
-}
-
-fn mark_keys(session: &Session) -> [String; 2] {
-    [
-        Index::from(session.sid).mark_key(),
-        Index::from(session.subject).mark_key(),
-    ]
-}
-
-/// A mark that cannot be read is an outage: it may cover anything.
-fn read_mark(value: Option<&String>) -> Result<Option<Mark>, Unavailable> {
-    value
-        .map(|text| {
-            text.parse()
-                .map(|seconds| Mark(Timestamp::from_seconds(seconds)))
-                .map_err(|_| Unavailable("kv_mark_unreadable"))
-        })
-        .transpose()
-}
-
-fn read_marks(values: &[Option<String>]) -> Result<Marks, Unavailable> {
-    let [sid, subject] = values else {
-        return Err(Unavailable("kv_answer_incomplete"));
-    };
-    Ok(Marks {
-        sid: read_mark(sid.as_ref())?,
-        subject: read_mark(subject.as_ref())?,
-    })
-}
-
-/// One session that an index names.
-struct Found {
-    id: String,
-    login: Timestamp,
-    other: Digest,
-}
-
-/// What a page of an index names; `None` for entries that we did not write, or cannot read.
-fn found(page: &Page) -> impl Iterator<Item = Option<Found>> {
-    page.keys.iter().map(|(key, metadata)| {
-        let metadata: IndexMetadata = serde_json::from_str(metadata.as_ref()?).ok()?;
-        Some(Found {
-            id: key.rsplit('/').next()?.to_owned(),
-            login: Timestamp::from_seconds(metadata.login),
-            other: Digest::parse(&metadata.other)?,
-        })
-    })
-}
-
-/// How long a mark must last: as long as any session it may cover. One can begin
-/// [`limits::LOGIN_MAX_AGE`] after its login.
-fn mark_ttl(lifetime: Duration) -> Duration {
-    lifetime
-        .saturating_add(limits::LOGIN_MAX_AGE)
-        .saturating_add(limits::CLOCK_SKEW_MAX)
-        .saturating_add(limits::KV_MIN_TTL)
 }
 
 impl<W: World, K: Kv> KvSessions<'_, W, K> {
@@ -318,69 +169,6 @@ impl<W: World, K: Kv> KvSessions<'_, W, K> {
         }
         Ok(())
     }
-
-    /// Goes over the indexes of past logouts once more: whatever their lists did not show then, or
-    /// could not be deleted then, goes now. A record stays until its index has been tidied up.
-    ///
-    /// # Errors
-    /// [`Unavailable`]: the next run takes up what is left.
-    pub async fn sweep(&self) -> Result<Swept, Unavailable> {
-        let mut swept = Swept::default();
-        let mut cursor = None;
-        loop {
-            if !self.budget.take(1) {
-                return Err(Unavailable("kv_budget_spent"));
-            }
-            let page = self.kv.list("pending/", cursor).await?;
-            for (key, metadata) in &page.keys {
-                let pending = metadata.as_ref().and_then(|text| {
-                    let pending: Pending = serde_json::from_str(text).ok()?;
-                    let hash = Digest::parse(&pending.hash)?;
-                    Some((
-                        Index {
-                            kind: pending.kind,
-                            hash,
-                        },
-                        pending,
-                    ))
-                });
-                let Some((index, pending)) = pending else {
-                    swept.unreadable = swept.unreadable.saturating_add(1);
-                    continue;
-                };
-                if Timestamp::from_seconds(pending.due) > self.world.now() {
-                    continue;
-                }
-                // Reading and writing the mark, and removing the record.
-                if !self.budget.take(3) {
-                    return Err(Unavailable("kv_budget_spent"));
-                }
-                let logout = Timestamp::from_seconds(pending.logout);
-                let lifetime = Duration::from_secs(pending.lifetime);
-                self.write_mark(&index, logout, lifetime).await?;
-                let mut ended = Ended::default();
-                self.clean(&index, logout, None, &mut ended).await?;
-                self.kv.delete(key).await?;
-                swept.finished = swept.finished.saturating_add(1);
-                swept.deleted = swept.deleted.saturating_add(ended.matched);
-            }
-            cursor = page.cursor;
-            if cursor.is_none() {
-                return Ok(swept);
-            }
-        }
-    }
-}
-
-/// What a run of [`KvSessions::sweep`] did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Swept {
-    /// Records dealt with.
-    pub finished: usize,
-    /// Sessions whose entries were still there.
-    pub deleted: usize,
-    /// Records that cannot be read; left alone.
-    pub unreadable: usize,
 }
 
 impl<W: World, K: Kv> Sessions for KvSessions<'_, W, K> {
@@ -509,8 +297,4 @@ impl<W: World, K: Kv> Sessions for KvSessions<'_, W, K> {
         ])
         .await
     }
-}
-
-fn encode(value: &impl Serialize) -> Result<String, Unavailable> {
-    serde_json::to_string(value).map_err(|_| Unavailable("kv_value_not_encodable"))
 }

@@ -3,20 +3,20 @@
 //! Open the seals, ask whether the session lives, forward, learn from the answer who logged in,
 //! seal what the app sets. Whatever goes wrong on the way, nothing is forwarded as logged in.
 
+mod login;
+
 use super::{
     audit::{Class, Event},
     ports::{Sessions, Unavailable, World, within},
     sealing,
-    verify::{NotVerified, Verified, verify},
 };
 use crate::domain::{
-    config::{App, Config, SessionSid},
+    config::{App, Config},
     cookie::{self, SetCookie},
-    gate::{self, Credentials, Incoming, Jar, Outgoing, Owners, Passage, Standing},
-    id_token::{self, IdClaims},
+    gate::{self, Incoming, Jar, Outgoing, Owners, Passage, Standing},
     limits,
     seal::{Authority, Binding, Contents},
-    session::{Birth, Life, Session, SessionId, SidKey, SubjectKey},
+    session::{Life, Session},
     time::Timestamp,
 };
 
@@ -342,102 +342,6 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
             } else {
                 None
             },
-        })
-    }
-
-    /// The session that the announced login begins; none if it continues the present one.
-    async fn birth(
-        &self,
-        token: &str,
-        jar: &Jar,
-        standing: &Standing,
-        reply: &impl Reply,
-        lines: &[SetCookie],
-    ) -> Result<Option<Session>, Own> {
-        let (age, cache_status) = (reply.header("age"), reply.header("cf-cache-status"));
-        let credentials = Credentials {
-            status: reply.status(),
-            age: age.as_deref(),
-            cache_status: cache_status.as_deref(),
-        };
-        if !gate::may_announce(&credentials) {
-            // With a new session cookie beside it, this may be a login that nobody would bind.
-            if gate::renews_a_cookie(self.app, jar, standing, lines, self.world.now()) {
-                return Err(Own::new(OwnKind::BadGateway, "announcement_not_counted"));
-            }
-            self.world
-                .record(&Event::new("announcement_not_counted", &self.app.name));
-            return Ok(None);
-        }
-        let claims = self.read_announcement(token).await?;
-        let subject = SubjectKey::of(self.app, &claims.sub);
-        let without_sid = SidKey::absent(self.app, &claims.sub);
-        let sid = claims.sid.as_ref().map(|sid| SidKey::of(self.app, sid));
-        // The same user, and the same `sid` if both have one.
-        let continues = |live: &Session| {
-            let has_other_sid = |sid| live.sid != without_sid && live.sid != sid;
-            live.subject == subject && !sid.is_some_and(has_other_sid)
-        };
-        if standing.live().is_some_and(continues) {
-            return Ok(None);
-        }
-        let sid = match sid {
-            Some(sid) => sid,
-            None if self.app.session_sid == SessionSid::Optional => without_sid,
-            None => return Err(Own::new(OwnKind::BadGateway, "login_without_sid")),
-        };
-        let now = self.world.now();
-        if !gate::renews_a_cookie(self.app, jar, standing, lines, now) {
-            // The app now takes the present session's cookie for another login.
-            if let Some(live) = standing.live() {
-                self.end_one(live, "session_replaced").await;
-            }
-            return Err(Own::new(OwnKind::BadGateway, WITHOUT_NEW_COOKIE));
-        }
-        let session = Session {
-            id: SessionId::from_random(self.world.random()?),
-            subject,
-            sid,
-            login: claims.issued_at,
-            registered_at: now,
-            expires: now.plus(self.app.session_lifetime),
-        };
-        let birth = Birth {
-            session,
-            authenticated_at: claims.authenticated_at,
-        };
-        let registered = within(
-            self.world,
-            limits::GATE_DEADLINE,
-            self.sessions.register(&birth),
-        );
-        match registered.await? {
-            Ok(()) => {
-                let event = Event::new("session_began", &self.app.name);
-                self.world.record(&event.of(sid.0.short()));
-                Ok(Some(session))
-            }
-            Err(refused) => Err(Own::new(OwnKind::SignedOut, refused.code())),
-        }
-    }
-
-    async fn read_announcement(&self, token: &str) -> Result<Verified<IdClaims>, Own> {
-        let now = self.world.now();
-        let verified = match id_token::read(token, self.app, now) {
-            Ok(token) => {
-                let deadline = now.plus(limits::BACK_CHANNEL_DEADLINE);
-                verify(self.world, &self.app.issuer, token, now, deadline).await
-            }
-            Err(refusal) => Err(NotVerified::Refused(refusal)),
-        };
-        verified.map_err(|not| match not {
-            NotVerified::Refused(refusal) => {
-                // The reason goes into the log by itself: the answer only says "announcement".
-                self.world
-                    .record(&Event::new(refusal.code(), &self.app.name).class(Class::Refused));
-                Own::new(OwnKind::BadGateway, "announcement_invalid")
-            }
-            NotVerified::Unavailable(unavailable) => unavailable.into(),
         })
     }
 

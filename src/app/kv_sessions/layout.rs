@@ -1,0 +1,170 @@
+//! What KV holds: keys, values and metadata.
+//!
+//! ```text
+//! session/<id>            the session's entry
+//! by-sid/<hash>/<id>      finds it by sid; metadata: its login, and the other index's hash
+//! by-sub/<hash>/<id>      finds it by subject; likewise
+//! mark/<hash>             a logout: sessions with a login up to this moment have ended
+//! pending/<hash>/<time>   a logout whose index is to be tidied up once more; metadata: what of
+//! ```
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    app::ports::{Page, Unavailable},
+    domain::{
+        digest::Digest,
+        limits,
+        session::{Mark, Marks, Session, SessionId, SidKey, SubjectKey},
+        time::Timestamp,
+    },
+};
+
+/// The value of `session/<id>`: for a person who looks; the key's existence is what counts.
+#[derive(Serialize)]
+pub(super) struct Entry {
+    pub(super) login: i64,
+    pub(super) registered_at: i64,
+    pub(super) expires: i64,
+}
+
+/// The metadata of an index key.
+#[derive(Serialize, Deserialize)]
+pub(super) struct IndexMetadata {
+    pub(super) login: i64,
+    pub(super) other: String,
+}
+
+/// The metadata of a pending record.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Pending {
+    pub(super) kind: Kind,
+    pub(super) hash: String,
+    pub(super) logout: i64,
+    pub(super) due: i64,
+    pub(super) lifetime: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Kind {
+    Sid,
+    Sub,
+}
+
+/// The sessions of one sid or one subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Index {
+    pub(super) kind: Kind,
+    pub(super) hash: Digest,
+}
+
+impl From<SidKey> for Index {
+    fn from(SidKey(hash): SidKey) -> Self {
+        Self {
+            kind: Kind::Sid,
+            hash,
+        }
+    }
+}
+
+impl From<SubjectKey> for Index {
+    fn from(SubjectKey(hash): SubjectKey) -> Self {
+        Self {
+            kind: Kind::Sub,
+            hash,
+        }
+    }
+}
+
+impl Index {
+    pub(super) fn prefix(&self) -> String {
+        match self.kind {
+            Kind::Sid => format!("by-sid/{}/", self.hash),
+            Kind::Sub => format!("by-sub/{}/", self.hash),
+        }
+    }
+
+    pub(super) fn key(&self, id: &str) -> String {
+        format!("{}{id}", self.prefix())
+    }
+
+    /// The other index of a session that this one found.
+    pub(super) const fn other(&self, hash: Digest) -> Self {
+        let kind = match self.kind {
+            Kind::Sid => Kind::Sub,
+            Kind::Sub => Kind::Sid,
+        };
+        Self { kind, hash }
+    }
+
+    pub(super) fn mark_key(&self) -> String {
+        format!("mark/{}", self.hash)
+    }
+}
+
+pub(super) fn entry_key(id: &SessionId) -> String {
+    format!("session/{id}")
+}
+
+pub(super) fn mark_keys(session: &Session) -> [String; 2] {
+    [
+        Index::from(session.sid).mark_key(),
+        Index::from(session.subject).mark_key(),
+    ]
+}
+
+/// A mark that cannot be read is an outage: it may cover anything.
+pub(super) fn read_mark(value: Option<&String>) -> Result<Option<Mark>, Unavailable> {
+    value
+        .map(|text| {
+            text.parse()
+                .map(|seconds| Mark(Timestamp::from_seconds(seconds)))
+                .map_err(|_| Unavailable("kv_mark_unreadable"))
+        })
+        .transpose()
+}
+
+pub(super) fn read_marks(values: &[Option<String>]) -> Result<Marks, Unavailable> {
+    let [sid, subject] = values else {
+        return Err(Unavailable("kv_answer_incomplete"));
+    };
+    Ok(Marks {
+        sid: read_mark(sid.as_ref())?,
+        subject: read_mark(subject.as_ref())?,
+    })
+}
+
+/// One session that an index names.
+pub(super) struct Found {
+    pub(super) id: String,
+    pub(super) login: Timestamp,
+    pub(super) other: Digest,
+}
+
+/// What a page of an index names; `None` for entries that we did not write, or cannot read.
+pub(super) fn found(page: &Page) -> impl Iterator<Item = Option<Found>> {
+    page.keys.iter().map(|(key, metadata)| {
+        let metadata: IndexMetadata = serde_json::from_str(metadata.as_ref()?).ok()?;
+        Some(Found {
+            id: key.rsplit('/').next()?.to_owned(),
+            login: Timestamp::from_seconds(metadata.login),
+            other: Digest::parse(&metadata.other)?,
+        })
+    })
+}
+
+/// How long a mark must last: as long as any session it may cover. One can begin
+/// [`limits::LOGIN_MAX_AGE`] after its login.
+pub(super) fn mark_ttl(lifetime: Duration) -> Duration {
+    lifetime
+        .saturating_add(limits::LOGIN_MAX_AGE)
+        .saturating_add(limits::CLOCK_SKEW_MAX)
+        .saturating_add(limits::KV_MIN_TTL)
+}
+
+pub(super) fn encode(value: &impl Serialize) -> Result<String, Unavailable> {
+    serde_json::to_string(value).map_err(|_| Unavailable("kv_value_not_encodable"))
+}
