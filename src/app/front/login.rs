@@ -1,6 +1,6 @@
 //! Logins: what an app's answer announces, and the session that it begins.
 
-use super::{Front, Own, OwnKind, Reply, WITHOUT_NEW_COOKIE};
+use super::{Front, Own, OwnKind, Reply};
 use crate::{
     app::{
         audit::{Class, Event},
@@ -61,11 +61,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         };
         let now = self.world.now();
         if !gate::renews_a_cookie(self.app, jar, standing, lines, now) {
-            // The app now takes the present session's cookie for another login.
-            if let Some(live) = standing.live() {
-                self.end_one(live, "session_replaced").await;
-            }
-            return Err(Own::new(OwnKind::BadGateway, WITHOUT_NEW_COOKIE));
+            return Err(Own::new(OwnKind::BadGateway, "login_without_new_cookie"));
         }
         let session = Session {
             id: SessionId::from_random(self.world.random()?),
@@ -92,6 +88,26 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
             }
             Err(refused) => Err(Own::new(OwnKind::SignedOut, refused.code())),
         }
+    }
+
+    /// The answer in place of one whose login does not count. The app may have attached that login
+    /// to a cookie that the browser has already: nobody may go on with it.
+    pub(super) async fn undelivered(
+        &self,
+        own: Own,
+        jar: &Jar,
+        standing: &Standing,
+        lines: &[SetCookie],
+    ) -> Own {
+        let renews = gate::renews_a_cookie(self.app, jar, standing, lines, self.world.now());
+        let set_cookies = match standing.live() {
+            Some(live) if own.kind != OwnKind::Unavailable && !renews => {
+                self.end_one(live, "session_replaced").await;
+                jar.removals_of_all()
+            }
+            _ => jar.removals_of_unbound(),
+        };
+        Own { set_cookies, ..own }
     }
 
     async fn read_announcement(&self, token: &str) -> Result<Verified<IdClaims>, Own> {

@@ -23,8 +23,6 @@ use crate::domain::{
 /// The header in which an app's answer announces a login: the ID token it received.
 pub const ANNOUNCEMENT: &str = "edge-logout-id-token";
 
-const WITHOUT_NEW_COOKIE: &str = "login_without_new_cookie";
-
 /// A request, as far as the gate looks at it.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
@@ -286,16 +284,10 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         let announcement = reply.header(ANNOUNCEMENT);
         let born = match announcement.as_deref() {
             Some(token) if !token.trim().is_empty() => {
-                let birth = self.birth(token, jar, standing, reply, &lines).await;
-                // The app may have attached the login to a cookie that the browser has already.
-                birth.map_err(|own| Own {
-                    set_cookies: if own.code == WITHOUT_NEW_COOKIE {
-                        jar.removals_of_all()
-                    } else {
-                        jar.removals_of_unbound()
-                    },
-                    ..own
-                })?
+                match self.birth(token, jar, standing, reply, &lines).await {
+                    Ok(born) => born,
+                    Err(own) => return Err(self.undelivered(own, jar, standing, &lines).await),
+                }
             }
             _ => None,
         };

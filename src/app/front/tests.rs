@@ -601,16 +601,50 @@ fn only_the_same_user_with_the_same_sid_continues_a_session() {
 /// The app then takes one cookie for two users: neither may go on with it.
 #[test]
 fn a_second_login_on_the_same_cookie_ends_the_session() {
-    let (scene, world, kv, visit) = visit();
+    let (scene, _, _, visit) = visit();
     visit.log_in(&scene.id_token("alice", "s1"), "same");
     let copied = visit.cookies.borrow().clone();
-    let outcome = visit.log_in(&scene.id_token("bob", "s2"), "same");
-    assert_eq!(outcome.own().code, "login_without_new_cookie");
-    assert!(visit.cookies.borrow().is_empty());
-    assert_eq!(kv.keys(), Vec::<String>::new());
-    visit.cookies.replace(copied);
-    world.pass(limits::KV_ENTRY_LAG);
-    assert_eq!(visit.get(&[]).sent(), None);
+    for (token, code) in [
+        (scene.id_token("bob", "s2"), "login_without_new_cookie"),
+        (
+            scene.signer.id_token("shop", "bob", None, NOW),
+            "login_without_sid",
+        ),
+        ("garbage".to_owned(), "announcement_invalid"),
+    ] {
+        let (_, world, kv, visit) = self::visit();
+        visit.log_in(&scene.id_token("alice", "s1"), "same");
+        let outcome = visit.log_in(&token, "same");
+        assert_eq!(outcome.own().code, code);
+        assert!(visit.cookies.borrow().is_empty());
+        assert_eq!(kv.keys(), Vec::<String>::new());
+        visit.cookies.replace(copied.clone());
+        world.pass(limits::KV_ENTRY_LAG);
+        assert_eq!(visit.get(&[]).sent(), None);
+    }
+}
+
+#[test]
+fn a_login_that_is_not_delivered_leaves_a_session_with_its_own_cookie_alone() {
+    let (scene, world, kv, visit) = visit();
+    visit.log_in(&scene.id_token("alice", "s1"), "a");
+    visit.log_in("garbage", "b");
+    assert_eq!(visit.get(&[]).sent(), Some("shop.sid=a"));
+    // Nor does an outage end anything.
+    world.pass(limits::KEY_SET_LIFETIME);
+    world.documents.borrow_mut().clear();
+    let other = scene.signer.sign(
+        r#"{"alg":"RS256","kid":"op-2"}"#,
+        &format!(
+            r#"{{"iss":"{}","aud":"shop","sub":"bob","sid":"s2","iat":{},"exp":{}}}"#,
+            testkit::ISSUER,
+            NOW.seconds(),
+            NOW.seconds() + 3600,
+        ),
+    );
+    assert_eq!(visit.log_in(&other, "a").own().kind, OwnKind::Unavailable);
+    assert_eq!(visit.get(&[]).sent(), Some("shop.sid=a"));
+    assert_eq!(kv.keys().len(), 3);
 }
 
 #[test]
