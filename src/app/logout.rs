@@ -65,6 +65,15 @@ impl Order {
     }
 }
 
+/// A logout that could not be performed before the answer.
+#[derive(Clone, Debug)]
+pub enum Unfinished {
+    /// Its token could not be verified, because the OP's keys were not to be had.
+    Verification(Unverified<LogoutClaims>),
+    /// It was verified, and the store failed.
+    Ending(Order),
+}
+
 impl Unfinished {
     fn event<'a>(&self, code: &'a str, app: &'a App) -> Event<'a> {
         let event = match self {
@@ -73,15 +82,6 @@ impl Unfinished {
         };
         event.class(Class::LogoutPending)
     }
-}
-
-/// A logout that could not be performed before the answer.
-#[derive(Clone, Debug)]
-pub enum Unfinished {
-    /// Its token could not be verified, because the OP's keys were not to be had.
-    Verification(Unverified<LogoutClaims>),
-    /// It was verified, and the store failed.
-    Ending(Order),
 }
 
 /// Receives a logout token for `app` and ends the sessions it names.
@@ -122,6 +122,9 @@ pub async fn receive(
                     world.with_key_cache(issuer, |cache| cache.may_retry(now))
                 }
             };
+            if !is_kept {
+                world.record(&unfinished.event("logout_given_up", app));
+            }
             let answer = Answer::Unavailable(unavailable);
             (answer, is_kept.then_some(unfinished))
         }
@@ -205,7 +208,7 @@ pub async fn sweep(world: &impl World, sessions: &KvSessions<'_, impl World, imp
     let event = match within(world, limits::SWEEP_DEADLINE, sessions.sweep()).await {
         Ok(swept) if swept == Swept::default() => return,
         Ok(swept) => Event::new("sweep_done", "").swept(swept),
-        Err(Unavailable(code)) => Event::new(code, "").class(Class::LogoutPending),
+        Err(Unavailable(code)) => Event::new(code, ""),
     };
     world.record(&event);
 }

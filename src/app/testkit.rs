@@ -5,6 +5,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, HashMap},
     rc::Rc,
+    task::Poll,
     time::Duration,
 };
 
@@ -194,7 +195,11 @@ impl World for FakeWorld {
         self.clock.get()
     }
 
+    /// Whatever can go on meanwhile does: time passes when nothing else happens.
     async fn sleep(&self, span: Duration) {
+        for _ in 0..20_000 {
+            yield_once().await;
+        }
         self.pass(span);
     }
 
@@ -264,6 +269,18 @@ impl World for FakeWorld {
     fn record(&self, event: &Event<'_>) {
         self.log.borrow_mut().push(event.to_line());
     }
+}
+
+async fn yield_once() {
+    let mut has_yielded = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut has_yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 fn cipher(keyed: &Keyed<'_>) -> Aes256Gcm {
@@ -364,6 +381,8 @@ impl<'a> FakeKv<'a> {
     }
 
     async fn call<T>(&self, work: impl FnOnce() -> T) -> Result<T, Unavailable> {
+        // As the real one: no answer comes at once.
+        yield_once().await;
         let number = self.calls.replace(self.calls.get() + 1);
         match self
             .fault

@@ -78,6 +78,12 @@ impl SetCookie {
         format!("{}={value}{}", self.name, self.attributes)
     }
 
+    /// Where the line sets or removes its cookie.
+    #[must_use]
+    pub fn place(&self, request_path: &str) -> (String, String) {
+        place(&self.attributes_for_removal(request_path))
+    }
+
     /// The attributes with which this cookie can be removed later: all but its lifetime, and with
     /// the path that a browser derives from `request_path` where the line names none
     /// (RFC 6265bis section 5.1.4).

@@ -26,11 +26,16 @@ pub enum Incoming {
 pub fn sort(app: &App, name: &str, value: &str) -> Incoming {
     if Seal::is_claimed_by(value) {
         Seal::parse(value).map_or(Incoming::Withheld, Incoming::Sealed)
-    } else if app.session_cookies.contain(name) {
+    } else if app.session_cookies.contain(trim(name)) {
         Incoming::Withheld
     } else {
         Incoming::Plain
     }
+}
+
+/// A name as the most generous server reads it.
+fn trim(name: &str) -> &str {
+    name.trim_matches(|c: char| c.is_whitespace() || c.is_control())
 }
 
 /// The cookies of one request that may concern the app, in their order.
@@ -98,31 +103,30 @@ impl Jar {
         request_path: &str,
         answer: &[SetCookie],
     ) -> Vec<String> {
-        self.sealed()
-            .filter(|(name, contents)| {
-                !goes_along(contents, standing, now)
-                    && !answer
-                        .iter()
-                        .any(|line| replaces(line, request_path, name, contents))
-            })
-            .map(|(name, contents)| cookie::removal(name, &contents.attributes))
-            .collect()
+        self.removals_where(|name, contents| {
+            !goes_along(contents, standing, now)
+                && !answer
+                    .iter()
+                    .any(|line| replaces(line, request_path, name, contents))
+        })
     }
 
     /// Removals of the sealed cookies that no login has bound: the app may have attached a login
     /// to them that is not delivered.
     #[must_use]
     pub fn removals_of_unbound(&self) -> Vec<String> {
-        self.sealed()
-            .filter(|(_, contents)| matches!(contents.binding, Binding::Unbound { .. }))
-            .map(|(name, contents)| cookie::removal(name, &contents.attributes))
-            .collect()
+        self.removals_where(|_, contents| matches!(contents.binding, Binding::Unbound { .. }))
     }
 
     /// Removals of every sealed cookie.
     #[must_use]
     pub fn removals_of_all(&self) -> Vec<String> {
+        self.removals_where(|_, _| true)
+    }
+
+    fn removals_where(&self, goes: impl Fn(&str, &Contents) -> bool) -> Vec<String> {
         self.sealed()
+            .filter(|(name, contents)| goes(name, contents))
             .map(|(name, contents)| cookie::removal(name, &contents.attributes))
             .collect()
     }
@@ -167,10 +171,11 @@ impl Jar {
             last.is_none_or(|line| !line.removes)
         };
         let sets_another = answer.iter().enumerate().any(|(position, line)| {
-            let removed_after = answer
-                .iter()
-                .skip(position.saturating_add(1))
-                .any(|later| later.removes && later.name == line.name);
+            let removed_after = answer.iter().skip(position.saturating_add(1)).any(|later| {
+                later.removes
+                    && later.name == line.name
+                    && later.place(request_path) == line.place(request_path)
+            });
             app.session_cookies.contain(&line.name) && !line.removes && !removed_after
         });
         held().next().is_some()
@@ -181,9 +186,7 @@ impl Jar {
 
 /// Whether a line sets or removes that very cookie: the same name at the same place.
 fn replaces(line: &SetCookie, request_path: &str, name: &str, contents: &Contents) -> bool {
-    line.name == name
-        && cookie::place(&line.attributes_for_removal(request_path))
-            == cookie::place(&contents.attributes)
+    line.name == name && line.place(request_path) == cookie::place(&contents.attributes)
 }
 
 fn goes_along(contents: &Contents, standing: &Standing, now: Timestamp) -> bool {

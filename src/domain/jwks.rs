@@ -324,6 +324,42 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_of_key_fits_its_algorithms() {
+        let bytes = |length| Base64UrlUnpadded::encode_string(&vec![1; length]);
+        let ec = |curve: &str, length| json!({ "kty": "EC", "crv": curve, "x": bytes(length), "y": bytes(length) });
+        let ed = json!({ "kty": "OKP", "crv": "Ed25519", "x": bytes(32) });
+        for (key, fitting) in [
+            (
+                rsa(256),
+                &["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"][..],
+            ),
+            (with(rsa(256), &json!({ "alg": "PS384" })), &["PS384"]),
+            (ec("P-256", 32), &["ES256"]),
+            (ec("P-384", 48), &["ES384"]),
+            (ec("P-521", 66), &["ES512"]),
+            (with(ec("P-256", 32), &json!({ "alg": "ES384" })), &[]),
+            (ed.clone(), &["EdDSA"]),
+            (with(ed.clone(), &json!({ "alg": "Ed25519" })), &["EdDSA"]),
+            (with(ed, &json!({ "alg": "Ed448" })), &[]),
+        ] {
+            let set = KeySet::parse(json!({ "keys": [key] }).to_string().as_bytes()).unwrap();
+            let fits = |alg: &Algorithm| !set.candidates(None, *alg).is_empty();
+            let found: Vec<_> = Algorithm::ALL.iter().filter(|alg| fits(alg)).collect();
+            let found: Vec<_> = found.into_iter().map(|alg| alg.name()).collect();
+            assert_eq!(found, fitting, "{key}");
+        }
+        for key in [ec("P-256", 31), ec("P-256", 33), ec("secp256k1", 32)] {
+            assert!(!usable(&key), "{key}");
+        }
+        assert!(!usable(
+            &json!({ "kty": "OKP", "crv": "Ed25519", "x": bytes(31) })
+        ));
+        assert!(!usable(
+            &json!({ "kty": "OKP", "crv": "X25519", "x": bytes(32) })
+        ));
+    }
+
+    #[test]
     fn other_keys_are_skipped() {
         for key in [
             rsa(128),

@@ -51,8 +51,8 @@ pub const KV_ENTRY_LAG: Duration = Duration::from_mins(3);
 pub const KV_CACHE_TTL: Duration = Duration::from_secs(30);
 /// Shortest time to live KV takes for an entry.
 pub const KV_MIN_TTL: Duration = Duration::from_mins(1);
-/// KV operations that one request or cron run may do, where `LIMITS` says nothing else: what the
-/// free plan allows, with some room. The rest is left to the next cron run.
+/// KV operations that one logout or cron run may do, where `LIMITS` says nothing else: below the 50
+/// subrequests of the free plan, with room for two fetches. The rest is left to the next cron run.
 pub const KV_OPERATIONS: usize = 45;
 /// Bounds of `LIMITS.kv_operations`: the platform's own bound is the upper one.
 pub const KV_OPERATIONS_BOUNDS: std::ops::RangeInclusive<usize> = 20..=1000;

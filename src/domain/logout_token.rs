@@ -4,7 +4,7 @@
 //! (1) decrypt; (2) verify the signature; (3) check `alg`; (4) check `iss`, `aud`, `iat`, `exp`;
 //! (5) `sub` or `sid`; (6) `events`; (7) no `nonce`; (8) `jti` not seen before; (9)-(11) compare
 //! with the ID token. (2) is `app::verify`. (1) does not occur: a token of five segments is
-//! malformed here. (8)-(11) are optional: a repeat does no harm (see `session`), and real OPs send
+//! refused as encrypted. (8)-(11) are optional: a repeat does no harm (see `session`), and real OPs send
 //! a `sub` that differs from the ID token's.
 
 use serde::Deserialize;

@@ -9,7 +9,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    config::{App, SidScope},
+    config::{App, SessionSid, SidScope},
     digest::Digest,
     limits,
     logout_token::Target,
@@ -110,6 +110,8 @@ pub struct Birth {
     pub session: Session,
     /// When the user authenticated (`auth_time`), if the OP says so.
     pub authenticated_at: Option<Timestamp>,
+    /// Whether its ID token has a `sid`.
+    pub has_sid: bool,
 }
 
 /// Which sessions a logout ends.
@@ -133,8 +135,8 @@ pub enum Scope {
 pub struct SidScopeSub {
     /// Compared with that of the sessions.
     pub subject: SubjectKey,
-    /// Its sessions without a `sid` end too: nobody can tell them apart.
-    pub without_sid: SidKey,
+    /// Where there may be sessions without a `sid`, its own end too: nobody can tell them apart.
+    pub without_sid: Option<SidKey>,
 }
 
 impl Scope {
@@ -146,7 +148,8 @@ impl Scope {
                 sid: SidKey::of(app, sid),
                 sub: sub.as_ref().map(|sub| SidScopeSub {
                     subject: SubjectKey::of(app, sub),
-                    without_sid: SidKey::absent(app, sub),
+                    without_sid: (app.session_sid == SessionSid::Optional)
+                        .then(|| SidKey::absent(app, sub)),
                 }),
                 widens: app.issuer.sid_scope == SidScope::Sub,
             },
@@ -294,7 +297,11 @@ pub fn admit(birth: &Birth, marks: &Marks) -> Result<(), BirthRefused> {
             .iter()
             .flatten()
             .any(|mark| recent(mark) && at <= mark.0),
-        None => marks.sid.as_ref().is_some_and(recent),
+        // Without a `sid` of its own, nothing tells it from the session that ended.
+        None => {
+            marks.sid.as_ref().is_some_and(recent)
+                || (!birth.has_sid && marks.subject.as_ref().is_some_and(recent))
+        }
     };
     if is_rebirth {
         Err(BirthRefused::NotReauthenticated)

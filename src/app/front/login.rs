@@ -74,6 +74,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         let birth = Birth {
             session,
             authenticated_at: claims.authenticated_at,
+            has_sid: claims.sid.is_some(),
         };
         let registered = within(
             self.world,

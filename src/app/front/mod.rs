@@ -277,10 +277,11 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
     ) -> Result<Changes, Own> {
         let now = self.world.now();
         let raw_lines = reply.set_cookies();
-        let lines: Vec<SetCookie> = raw_lines
+        let read: Vec<Option<SetCookie>> = raw_lines
             .iter()
-            .filter_map(|line| SetCookie::parse(line, now))
+            .map(|line| SetCookie::parse(line, now))
             .collect();
+        let lines: Vec<SetCookie> = read.iter().flatten().cloned().collect();
         let announcement = reply.header(ANNOUNCEMENT);
         let born = match announcement.as_deref() {
             Some(token) if !token.trim().is_empty() => {
@@ -291,25 +292,32 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
             }
             _ => None,
         };
+        let owners = Owners {
+            standing,
+            born: born.as_ref(),
+        };
         let mut set_cookies = Vec::new();
         let mut sealed_any = false;
-        for raw in &raw_lines {
-            let Some(line) = SetCookie::parse(raw, now) else {
+        for (raw, line) in raw_lines.iter().zip(&read) {
+            let Some(line) = line else {
                 set_cookies.push(raw.clone());
                 continue;
             };
-            let owners = Owners {
-                standing,
-                born: born.as_ref(),
-            };
             let host = self.request.host;
-            match gate::judge_line(self.config, self.app, host, jar, &line, owners, now) {
+            match gate::judge_line(self.config, self.app, host, jar, line, owners, now) {
                 Outgoing::Plain => set_cookies.push(raw.clone()),
                 Outgoing::Removal(removal) => set_cookies.push(removal),
-                Outgoing::Sealed(binding) => {
-                    set_cookies.push(self.seal(&line, binding, now).await?);
-                    sealed_any = true;
-                }
+                Outgoing::Sealed(binding) => match (self.seal(line, binding, now).await, &born) {
+                    (Ok(sealed), _) => {
+                        set_cookies.push(sealed);
+                        sealed_any = true;
+                    }
+                    (Err(own), None) => return Err(own),
+                    (Err(own), Some(born)) => {
+                        self.end_one(born, "session_replaced").await;
+                        return Err(self.undelivered(own, jar, standing, &lines).await);
+                    }
+                },
                 Outgoing::Dropped => self.world.record(
                     &Event::new("foreign_session_cookie_dropped", &self.app.name)
                         .cookie(&line.name),

@@ -486,6 +486,8 @@ fn values_that_we_did_not_seal_are_dropped() {
             ("shop.sid", "raw"),
             ("shop.part7", "raw"),
             ("a", "1"),
+            ("\u{a0}shop.sid", "raw"),
+            ("\u{b}shop.sid", "raw"),
             ("shop.sid", "el1.k1.1.AAAA"),
             ("x", "el1.spoilt"),
             ("visible-to-the-app", "2"),
@@ -748,11 +750,17 @@ fn clearing_the_last_cookie_ends_the_session_and_a_shrinking_set_does_not() {
 
 #[test]
 fn a_cookie_that_no_browser_would_keep_is_not_delivered() {
-    let (scene, _, _, visit) = visit();
+    let (scene, _, kv, visit) = visit();
     let token = scene.id_token("alice", "s1");
+    visit.get(&[(SID, "shop.part0=unbound")]);
     let outcome = visit.log_in(&token, &"x".repeat(4000));
     assert_eq!(outcome.own().code, "cookie_too_large");
     assert_eq!(outcome.own().kind, OwnKind::BadGateway);
+    assert_eq!(kv.keys(), Vec::<String>::new(), "the session is taken back");
+    assert!(
+        visit.cookies.borrow().is_empty(),
+        "nothing that the login might be attached to stays"
+    );
     visit.log_in(&token, &"x".repeat(2500));
     assert_eq!(
         visit.get(&[]).sent().unwrap().len(),
@@ -846,6 +854,19 @@ fn only_so_many_seals_are_opened() {
         limits::SEALS_PER_REQUEST
     );
     assert_eq!(outcome.changes(), &Changes::default());
+}
+
+#[test]
+fn other_cookies_never_take_the_places_of_session_cookies() {
+    let (scene, _, _, visit) = visit();
+    let lines: Vec<_> = (0..20).map(|n| format!("other{n}=v; HttpOnly")).collect();
+    let headers: Vec<_> = lines.iter().map(|line| (SID, line.as_str())).collect();
+    visit.get(&headers);
+    visit.log_in(&scene.id_token("alice", "s1"), "c");
+    let outcome = visit.get(&[]);
+    let sent = outcome.sent().unwrap();
+    assert!(sent.ends_with("; shop.sid=c"), "{sent}");
+    assert_eq!(sent.split("; ").count(), limits::SEALS_PER_REQUEST);
 }
 
 #[test]

@@ -45,6 +45,9 @@ pub(super) struct Pending {
     pub(super) logout: i64,
     pub(super) due: i64,
     pub(super) lifetime: u64,
+    /// Whether the users of the sessions found lose all their sessions.
+    #[serde(default)]
+    pub(super) widens: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

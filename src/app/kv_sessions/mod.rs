@@ -12,7 +12,7 @@ mod sweep;
 use std::{cell::Cell, time::Duration};
 
 use futures_util::{
-    StreamExt as _, TryStreamExt as _,
+    StreamExt as _,
     future::{try_join_all, try_join3},
     stream,
 };
@@ -52,13 +52,66 @@ impl Budget {
 
     /// Takes `cost` out, if that much is left.
     fn take(&self, cost: usize) -> bool {
-        let left = self.0.get().checked_sub(cost);
-        self.0.set(left.unwrap_or_else(|| self.0.get()));
-        left.is_some()
+        let Some(left) = self.0.get().checked_sub(cost) else {
+            return false;
+        };
+        self.0.set(left);
+        true
+    }
+
+    /// Takes out as many times `cost` as there is left, at most `times`; gives how many.
+    fn take_times(&self, cost: usize, times: usize) -> usize {
+        let times = times.min(self.0.get().checked_div(cost).unwrap_or(0));
+        self.take(cost.saturating_mul(times));
+        times
+    }
+}
+
+/// Deletions per session: its entry and both indexes.
+const DELETIONS: usize = 3;
+
+/// An index that a logout goes over.
+struct Target {
+    index: Index,
+    /// With which subject the sessions found are compared, for the log.
+    compared: Option<SubjectKey>,
+    /// Whether the users of the sessions found lose all their sessions.
+    widens: bool,
+}
+
+impl From<Index> for Target {
+    fn from(index: Index) -> Self {
+        Self {
+            index,
+            compared: None,
+            widens: false,
+        }
+    }
+}
+
+impl Target {
+    fn of(scope: &Scope) -> Vec<Self> {
+        let (sid, sub, widens) = match *scope {
+            Scope::Subject(subject) => return vec![Index::from(subject).into()],
+            Scope::Sid { sid, sub, widens } => (sid, sub, widens),
+        };
+        let mut targets = vec![Self {
+            index: sid.into(),
+            compared: sub.map(|sub| sub.subject),
+            widens,
+        }];
+        if let Some(sub) = sub {
+            let without_sid = sub.without_sid.map(Index::from);
+            let of_user = widens.then_some(Index::from(sub.subject));
+            targets.extend(without_sid.into_iter().chain(of_user).map(Self::from));
+        }
+        targets
     }
 }
 
 impl<W: World, K: Kv> KvSessions<'_, W, K> {
+    /// Marks a logout, unless a later one is marked: that covers whatever this one does, for as long
+    /// as it must.
     async fn write_mark(
         &self,
         index: &Index,
@@ -68,24 +121,31 @@ impl<W: World, K: Kv> KvSessions<'_, W, K> {
         let key = index.mark_key();
         let stored = self.kv.get_many(std::slice::from_ref(&key)).await?;
         let stored = read_mark(stored.first().and_then(Option::as_ref))?;
-        // The later of the two: a logout that arrives late takes nothing back. Even where it
-        // changes nothing the mark is written again, so that it lasts long enough.
-        let Mark(latest) = stored.map_or(Mark(logout), |mark| mark.max(Mark(logout)));
-        let value = latest.seconds().to_string();
+        if stored.is_some_and(|stored| stored >= Mark(logout)) {
+            return Ok(());
+        }
+        let value = logout.seconds().to_string();
         self.kv.put(&key, &value, None, mark_ttl(lifetime)).await
     }
 
-    async fn write_pending(&self, index: &Index, logout: Timestamp) -> Result<(), Unavailable> {
+    async fn write_pending(
+        &self,
+        target: &Target,
+        logout: Timestamp,
+        lifetime: Duration,
+    ) -> Result<(), Unavailable> {
+        let index = &target.index;
         let pending = encode(&Pending {
             kind: index.kind,
             hash: index.hash.to_string(),
             logout: logout.seconds(),
             due: self.world.now().plus(limits::KV_LIST_LAG).seconds(),
-            lifetime: self.lifetime.as_secs(),
+            lifetime: lifetime.as_secs(),
+            widens: target.widens,
         })?;
         // The time in the key keeps a later logout's record apart from one that is being removed.
         let key = format!("pending/{}/{}", index.hash, logout.seconds());
-        let ttl = mark_ttl(self.lifetime);
+        let ttl = mark_ttl(lifetime);
         self.kv.put(&key, "", Some(&pending), ttl).await
     }
 
@@ -138,11 +198,19 @@ impl<W: World, K: Kv> KvSessions<'_, W, K> {
                     }
                 }
             }
-            stream::iter(doomed)
+            let affordable = self.budget.take_times(DELETIONS, doomed.len());
+            let is_cut = affordable < doomed.len();
+            // Each that has begun is finished, whatever becomes of the others.
+            stream::iter(doomed.into_iter().take(affordable))
                 .map(|found| self.delete_found(index, found))
                 .buffer_unordered(limits::KV_PARALLEL_DELETES)
-                .try_collect::<()>()
+                .fold(Ok(()), async |all: Result<(), Unavailable>, one| {
+                    all.and(one)
+                })
                 .await?;
+            if is_cut {
+                return Err(Unavailable("kv_budget_spent"));
+            }
             cursor = page.cursor;
             if cursor.is_none() {
                 return Ok(());
@@ -157,13 +225,10 @@ impl<W: World, K: Kv> KvSessions<'_, W, K> {
             index.other(found.other).key(&found.id),
             index.key(&found.id),
         ];
-        if !self.budget.take(keys.len()) {
-            return Err(Unavailable("kv_budget_spent"));
-        }
         self.delete(&keys).await
     }
 
-    async fn delete(&self, keys: &[String; 3]) -> Result<(), Unavailable> {
+    async fn delete(&self, keys: &[String; DELETIONS]) -> Result<(), Unavailable> {
         for key in keys {
             self.kv.delete(key).await?;
         }
@@ -234,52 +299,34 @@ impl<W: World, K: Kv> Sessions for KvSessions<'_, W, K> {
         logout: Timestamp,
         deadline: Timestamp,
     ) -> Result<Ended, Unavailable> {
-        let mut subject = None;
-        let mut indexes: Vec<Index> = match *scope {
-            Scope::Subject(subject) => vec![subject.into()],
-            Scope::Sid { sid, sub, widens } => {
-                let mut indexes = vec![sid.into()];
-                if let Some(sub) = sub {
-                    subject = Some(sub.subject);
-                    indexes.push(sub.without_sid.into());
-                    indexes.extend(widens.then_some(Index::from(sub.subject)));
-                }
-                indexes
-            }
-        };
-        if let Scope::Sid {
-            sid, widens: true, ..
-        } = *scope
-        {
-            for found in self.subjects(&sid.into()).await? {
-                if !indexes.contains(&found) {
-                    indexes.push(found);
+        let mut targets = Target::of(scope);
+        if let Some(sid) = targets.iter().find(|target| target.widens) {
+            for subject in self.subjects(&sid.index).await? {
+                if !targets.iter().any(|target| target.index == subject) {
+                    targets.push(subject.into());
                 }
             }
         }
-        try_join_all(
-            indexes
-                .iter()
-                .map(|index| self.write_mark(index, logout, self.lifetime)),
-        )
-        .await?;
+        // Marks read and written, and records written.
+        self.budget.take_times(3, targets.len());
+        let marks = targets
+            .iter()
+            .map(|target| self.write_mark(&target.index, logout, self.lifetime));
+        try_join_all(marks).await?;
         // Every session has ended now. What follows tidies up.
-        try_join_all(
-            indexes
-                .iter()
-                .map(|index| self.write_pending(index, logout)),
-        )
-        .await?;
+        let records = targets
+            .iter()
+            .map(|target| self.write_pending(target, logout, self.lifetime));
+        try_join_all(records).await?;
 
         let mut ended = Ended::default();
         let time = deadline
             .minus(limits::KV_ANSWER_MARGIN)
             .since(self.world.now());
         let cleaning = async {
-            for index in &indexes {
-                // Only sessions of the sid itself are compared with the token's sub.
-                let compared = subject.filter(|_| Some(index) == indexes.first());
-                self.clean(index, logout, compared, &mut ended).await?;
+            for target in &targets {
+                self.clean(&target.index, logout, target.compared, &mut ended)
+                    .await?;
             }
             Ok(())
         };

@@ -69,16 +69,32 @@ impl<W: World, K: Kv> KvSessions<'_, W, K> {
         pending: &Pending,
     ) -> Result<Ended, Unavailable> {
         // Reading and writing the mark, and removing the record.
-        if !self.budget.take(3) {
-            return Err(Unavailable("kv_budget_spent"));
-        }
+        self.afford(3)?;
         let logout = Timestamp::from_seconds(pending.logout);
         let lifetime = Duration::from_secs(pending.lifetime);
         self.write_mark(index, logout, lifetime).await?;
+        if pending.widens {
+            self.afford(1)?;
+            for subject in self.subjects(index).await? {
+                self.afford(3)?;
+                self.write_mark(&subject, logout, lifetime).await?;
+                self.write_pending(&subject.into(), logout, lifetime)
+                    .await?;
+            }
+        }
         let mut ended = Ended::default();
         self.clean(index, logout, None, &mut ended).await?;
         self.kv.delete(key).await?;
         Ok(ended)
+    }
+}
+
+impl<W, K> KvSessions<'_, W, K> {
+    fn afford(&self, operations: usize) -> Result<(), Unavailable> {
+        let is_affordable = self.budget.take(operations);
+        is_affordable
+            .then_some(())
+            .ok_or(Unavailable("kv_budget_spent"))
     }
 }
 

@@ -100,6 +100,7 @@ fn birth(login: i64, registered_at: i64, authenticated_at: Option<i64>) -> Birth
     Birth {
         session: session(at(login), at(registered_at)),
         authenticated_at: authenticated_at.map(at),
+        has_sid: true,
     }
 }
 
@@ -143,6 +144,18 @@ fn soon_after_a_logout_a_login_needs_a_newer_authentication() {
         let birth = birth(login, login, authenticated_at);
         let found = marked(0).map(|marks| admit(&birth, &marks));
         assert_eq!(found, [by_sid, by_subject], "{login} {authenticated_at:?}");
+    }
+}
+
+#[test]
+fn without_a_sid_nothing_tells_a_login_from_the_session_that_ended() {
+    let birth = Birth {
+        has_sid: false,
+        ..birth(10, 10, None)
+    };
+    for marks in marked(0) {
+        let refused = Err(BirthRefused::NotReauthenticated);
+        assert_eq!(admit(&birth, &marks), refused);
     }
 }
 

@@ -52,7 +52,7 @@ export const pendingOf = (who, logout, received, lifetime = 12 * 3600) =>
   Object.fromEntries(
     indexesOf(who).map(([kind, hash]) => [
       `pending/${hash}/${logout}`,
-      { value: '', metadata: { kind, hash, logout, due: received + 120, lifetime } },
+      { value: '', metadata: { kind, hash, logout, due: received + 120, lifetime, widens: false } },
     ]),
   );
 
