@@ -1,4 +1,4 @@
-// The story of DESIGN and README, with the real OP and a real browser, in both directions.
+// The story of the README, with the real OP and a real browser, in both directions.
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { WORKER, startPlayground } from '../../examples/playground/playground.mjs';

@@ -17,8 +17,10 @@ use futures_util::{
     stream,
 };
 
-use self::layout::{Entry, Found, Index, IndexMetadata, Pending, encode, entry_key, found};
-use self::layout::{mark_keys, mark_ttl, read_mark, read_marks};
+use self::layout::{
+    Entry, Found, Index, IndexMetadata, Pending, encode, entry_key, found, mark_keys, mark_ttl,
+    read_mark, read_marks,
+};
 pub use self::sweep::Swept;
 use super::ports::{Ended, Kv, Sessions, Unavailable, World, within};
 use crate::domain::{
