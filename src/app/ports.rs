@@ -61,7 +61,14 @@ pub trait World {
     async fn encrypt(&self, keyed: &Keyed<'_>, plaintext: &[u8]) -> Result<Vec<u8>, Unavailable>;
 
     /// The inverse; `None` if it is no ciphertext of that key, nonce and associated data.
-    async fn decrypt(&self, keyed: &Keyed<'_>, ciphertext: &[u8]) -> Option<Vec<u8>>;
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the runtime cannot: nothing is known about the ciphertext then.
+    async fn decrypt(
+        &self,
+        keyed: &Keyed<'_>,
+        ciphertext: &[u8],
+    ) -> Result<Option<Vec<u8>>, Unavailable>;
 
     /// What is known of `issuer`'s keys; lives as long as the isolate. Never borrowed across an
     /// `await`.

@@ -41,15 +41,18 @@ pub async fn seal(
 }
 
 /// What a seal holds; `None` if it was not made here for this app and cookie.
+///
+/// # Errors
+/// [`Unavailable`] if the runtime cannot decrypt.
 pub async fn open(
     world: &impl World,
     key: &SealKey,
     app: &App,
     name: &str,
     seal: &Seal,
-) -> Option<Contents> {
+) -> Result<Option<Contents>, Unavailable> {
     if seal.key.id != key.id || !seal.is_of_our_time(world.now()) {
-        return None;
+        return Ok(None);
     }
     let keyed = Keyed {
         secret: &key.key,
@@ -57,5 +60,6 @@ pub async fn open(
         nonce: &seal.nonce,
         associated_data: &associated_data(&seal.key, app, name),
     };
-    Contents::from_bytes(&world.decrypt(&keyed, &seal.ciphertext).await?)
+    let plaintext = world.decrypt(&keyed, &seal.ciphertext).await?;
+    Ok(plaintext.and_then(|bytes| Contents::from_bytes(&bytes)))
 }

@@ -157,6 +157,8 @@ pub struct FakeWorld {
     pub documents: RefCell<HashMap<String, String>>,
     pub fetches: Cell<usize>,
     pub log: RefCell<Vec<String>>,
+    /// Whether the runtime's cryptography is out of order.
+    pub cannot_decrypt: Cell<bool>,
     random: Cell<u8>,
     caches: RefCell<HashMap<String, KeyCache>>,
     known: RefCell<Vec<String>>,
@@ -170,6 +172,7 @@ impl FakeWorld {
             documents: RefCell::new([(KEY_SET.to_owned(), key_set())].into()),
             fetches: Cell::default(),
             log: RefCell::default(),
+            cannot_decrypt: Cell::default(),
             random: Cell::default(),
             caches: RefCell::default(),
             known: RefCell::default(),
@@ -242,12 +245,19 @@ impl World for FakeWorld {
         Ok(cipher(keyed).encrypt(keyed.nonce.into(), payload).unwrap())
     }
 
-    async fn decrypt(&self, keyed: &Keyed<'_>, ciphertext: &[u8]) -> Option<Vec<u8>> {
+    async fn decrypt(
+        &self,
+        keyed: &Keyed<'_>,
+        ciphertext: &[u8],
+    ) -> Result<Option<Vec<u8>>, Unavailable> {
+        if self.cannot_decrypt.get() {
+            return Err(Unavailable("decryption_failed"));
+        }
         let payload = Payload {
             msg: ciphertext,
             aad: keyed.associated_data,
         };
-        cipher(keyed).decrypt(keyed.nonce.into(), payload).ok()
+        Ok(cipher(keyed).decrypt(keyed.nonce.into(), payload).ok())
     }
 
     fn with_key_cache<T>(&self, issuer: &str, use_it: impl FnOnce(&mut KeyCache) -> T) -> T {

@@ -97,8 +97,14 @@ impl World for Runtime {
             .map_err(|_| Unavailable("encryption_failed"))
     }
 
-    async fn decrypt(&self, keyed: &Keyed<'_>, ciphertext: &[u8]) -> Option<Vec<u8>> {
-        webcrypto::decrypt(keyed, ciphertext).await.ok()
+    async fn decrypt(
+        &self,
+        keyed: &Keyed<'_>,
+        ciphertext: &[u8],
+    ) -> Result<Option<Vec<u8>>, Unavailable> {
+        webcrypto::decrypt(keyed, ciphertext)
+            .await
+            .map_err(|_| Unavailable("decryption_failed"))
     }
 
     fn with_key_cache<T>(&self, issuer: &str, use_it: impl FnOnce(&mut KeyCache) -> T) -> T {

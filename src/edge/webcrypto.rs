@@ -143,11 +143,15 @@ pub(super) async fn encrypt(keyed: &Keyed<'_>, plaintext: &[u8]) -> Result<Vec<u
     Ok(Uint8Array::new(&ciphertext).to_vec())
 }
 
-/// The inverse of [`encrypt`].
-pub(super) async fn decrypt(keyed: &Keyed<'_>, ciphertext: &[u8]) -> Result<Vec<u8>, JsValue> {
+/// The inverse of [`encrypt`]; `None` if the tag does not fit, which is all that `decrypt` itself
+/// can find wrong. A key that cannot be derived is an error.
+pub(super) async fn decrypt(
+    keyed: &Keyed<'_>,
+    ciphertext: &[u8],
+) -> Result<Option<Vec<u8>>, JsValue> {
     let key = seal_key(keyed).await?;
-    let plaintext = subtle_decrypt(&aes_gcm(keyed)?, &key, &Uint8Array::from(ciphertext)).await?;
-    Ok(Uint8Array::new(&plaintext).to_vec())
+    let plaintext = subtle_decrypt(&aes_gcm(keyed)?, &key, &Uint8Array::from(ciphertext)).await;
+    Ok(plaintext.ok().map(|bytes| Uint8Array::new(&bytes).to_vec()))
 }
 
 fn aes_gcm(keyed: &Keyed<'_>) -> Result<JsValue, JsValue> {

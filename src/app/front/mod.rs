@@ -173,7 +173,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
     }
 
     async fn pass<O: Origin>(&self, origin: &O) -> Result<(O::Reply, Changes), Own> {
-        let (jar, is_touched) = self.open().await;
+        let (jar, is_touched) = self.open().await?;
         let standing = self.standing(&jar).await?;
         let now = self.world.now();
         let own = |kind, code| {
@@ -206,7 +206,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
 
     /// Opens the seals among the request's cookies, and says whether it holds anything but cookies
     /// that are none of our business.
-    async fn open(&self) -> (Jar, bool) {
+    async fn open(&self) -> Result<(Jar, bool), Unavailable> {
         let cookies: Vec<_> = cookie::pairs(self.request.cookies.unwrap_or_default())
             .map(|(name, value)| (name, value, gate::sort(self.app, name, value)))
             .collect();
@@ -236,7 +236,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
                     *place = place.saturating_sub(1);
                     let key = &self.config.seal_key;
                     if let Some(contents) =
-                        sealing::open(self.world, key, self.app, name, &seal).await
+                        sealing::open(self.world, key, self.app, name, &seal).await?
                     {
                         jar.add_sealed(name, contents);
                     }
@@ -244,7 +244,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
                 Incoming::Sealed(_) | Incoming::Withheld => {}
             }
         }
-        (jar, is_touched)
+        Ok((jar, is_touched))
     }
 
     /// Asks the store about the session that the request carries, if any.

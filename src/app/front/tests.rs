@@ -467,6 +467,19 @@ fn a_store_that_does_not_answer_ends_nothing_and_lets_nothing_pass() {
 }
 
 #[test]
+fn a_runtime_that_cannot_decrypt_ends_nothing_and_lets_nothing_pass() {
+    let (scene, world, _, visit) = visit();
+    visit.log_in(&scene.id_token("alice", "s1"), "c");
+    world.cannot_decrypt.set(true);
+    let outcome = visit.get(&[]);
+    assert_eq!(outcome.own().kind, OwnKind::Unavailable);
+    assert_eq!(outcome.own().code, "decryption_failed");
+    assert_eq!(outcome.forwarded, None);
+    world.cannot_decrypt.set(false);
+    assert_eq!(visit.get(&[]).sent(), Some("shop.sid=c"));
+}
+
+#[test]
 fn requests_without_a_bound_cookie_cost_no_store_call() {
     let (scene, world, kv, visit) = visit();
     visit.get(&[(SID, "shop.sid=anonymous"), (SID, "theme=dark")]);

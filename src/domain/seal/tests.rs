@@ -87,7 +87,8 @@ fn a_seal_opens_where_it_was_made_and_nowhere_else() {
     let value = block_on(seal(&world, key, &shop, "sid", &contents)).unwrap();
     let sealed = Seal::parse(&value).unwrap();
     assert_eq!(sealed.to_value(), value);
-    let opens = |app: &App, name: &str, seal: &Seal| block_on(open(&world, key, app, name, seal));
+    let opens =
+        |app: &App, name: &str, seal: &Seal| block_on(open(&world, key, app, name, seal)).unwrap();
 
     assert_eq!(opens(&shop, "sid", &sealed), Some(contents));
     assert_eq!(opens(&shop, "sid2", &sealed), None, "another cookie");
@@ -132,8 +133,27 @@ fn seals_of_no_time_of_ours_cost_no_key() {
         assert_eq!(seal(day).is_of_our_time(NOW), ours, "{day}");
         assert_eq!(
             block_on(open(&world, &config.seal_key, &shop, "sid", &seal(day))),
-            None
+            Ok(None)
         );
+    }
+}
+
+#[test]
+fn a_genuine_seal_of_long_ago_does_not_open() {
+    let config = testkit::config();
+    let shop = testkit::app(&config, "SHOP");
+    let world = FakeWorld::new();
+    let key = &config.seal_key;
+    let contents = contents(Binding::Unbound { since: NOW });
+    let value = block_on(seal(&world, key, &shop, "sid", &contents)).unwrap();
+    let sealed = Seal::parse(&value).unwrap();
+    let month = *limits::SESSION_LIFETIME_BOUNDS.end();
+    for (later, opens) in [(0, true), (1, false)] {
+        world
+            .clock
+            .set(NOW.plus(month + std::time::Duration::from_hours(24 * later)));
+        let opened = block_on(open(&world, key, &shop, "sid", &sealed));
+        assert_eq!(opened.unwrap().is_some(), opens, "{later}");
     }
 }
 
