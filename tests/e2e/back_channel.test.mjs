@@ -17,7 +17,7 @@ beforeEach(async () => {
   who = { issuer: op.issuer, client: 'shop', sub: 'alice', sid: 's1' };
   loggedIn = session({ ...who, login: op.now() - 5 });
   await world.store(loggedIn);
-  world.takeLogs();
+  await world.takeLogs();
   op.fetches.length = 0;
 });
 
@@ -36,7 +36,7 @@ describe('the request', () => {
       assert.equal(answer.status, 405);
       assert.equal(answer.headers.allow, 'POST');
       assert.equal(answer.headers['cache-control'], 'no-store');
-      assert.deepEqual(world.takeLogs().map((line) => line.code), [code]);
+      assert.deepEqual((await world.takeLogs()).map((line) => line.code), [code]);
       await untouched();
     });
   }
@@ -62,7 +62,7 @@ describe('the request', () => {
       assert.equal(answer.status, 400);
       assert.equal(answer.headers['cache-control'], 'no-store');
       assert.equal(JSON.parse(answer.body).error, 'invalid_request');
-      assert.deepEqual(world.takeLogs().map((line) => line.code), [code]);
+      assert.deepEqual((await world.takeLogs()).map((line) => line.code), [code]);
       assert.deepEqual(op.fetches, []);
       await untouched();
     });
@@ -90,14 +90,14 @@ describe('the request', () => {
   test('a token for one client is refused at the endpoint of another', async () => {
     const answer = await world.logout(await op.logoutToken({ sid: 's1' }), { client: 'wiki' });
     assert.equal(answer.status, 400);
-    assert.deepEqual(world.takeLogs(), [{ code: 'aud_mismatch', class: 'refused', app: 'WIKI' }]);
+    assert.deepEqual(await world.takeLogs(), [{ code: 'aud_mismatch', class: 'refused', app: 'WIKI' }]);
     await untouched();
   });
 
   test('an ID token is no logout token', async () => {
     const answer = await world.logout(await op.idToken());
     assert.equal(answer.status, 400);
-    assert.deepEqual(world.takeLogs().map((line) => line.code), ['event_missing']);
+    assert.deepEqual((await world.takeLogs()).map((line) => line.code), ['event_missing']);
     await untouched();
   });
 });
@@ -107,7 +107,7 @@ describe('the keys', () => {
     assert.equal(answer.status, 503);
     assert.equal(answer.headers['retry-after'], '2');
     assert.equal(answer.headers['cache-control'], 'no-store');
-    const [{ code, ...line }] = world.takeLogs();
+    const [{ code, ...line }] = await world.takeLogs();
     assert.deepEqual(line, { class: 'logout_pending', app: 'SHOP' });
     assert.ok(codes.includes(code), code);
     await untouched();
@@ -162,7 +162,7 @@ describe('the keys', () => {
     const token = await op.logoutToken({ sid: 's1' }, { alg: 'RS256', kid: 'op-3' });
     const answer = await world.logout(token);
     assert.equal(answer.status, 400);
-    assert.deepEqual(world.takeLogs().map((line) => line.code), ['key_unknown']);
+    assert.deepEqual((await world.takeLogs()).map((line) => line.code), ['key_unknown']);
     assert.equal(op.fetches.length, 2);
     await untouched();
   });

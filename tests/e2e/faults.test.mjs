@@ -21,7 +21,7 @@ beforeEach(async () => {
   const who = { issuer: op.issuer, client: 'shop', sub: 'alice', sid: 's1' };
   loggedIn = session({ ...who, login: op.now() - 5 });
   await world.store(loggedIn);
-  world.takeLogs();
+  await world.takeLogs();
 });
 
 const seenByApp = async () => {
@@ -56,7 +56,7 @@ for (const effect of ['before', 'after', 'hang']) {
       await world.faults({ from, count: 100, effect });
       const answer = await world.logout(token);
       assert.equal(answer.status, 200);
-      const [line] = world.takeLogs();
+      const [line] = await world.takeLogs();
       assert.equal(line.deferred, true);
       await world.faults();
       assert.equal(await seenByApp(), 'nobody');
@@ -116,7 +116,7 @@ test('the cron trigger tidies up what was deferred, two minutes after', async ()
   await world.faults({ from: 3, count: 100, effect: 'before' });
   assert.equal((await world.logout(await op.logoutToken({ sid: 's1' }))).status, 200);
   await world.faults();
-  world.takeLogs();
+  await world.takeLogs();
   await world.cron();
   const before = await world.contents();
   const pending = Object.keys(before).filter((key) => key.startsWith('pending/'));

@@ -15,7 +15,7 @@ before(async () => {
 after(() => world?.stop());
 beforeEach(async () => {
   await world.store();
-  world.takeLogs();
+  await world.takeLogs();
   answerWith({});
 });
 
@@ -30,7 +30,7 @@ function answerWith({ status = 200, headers = {}, body = 'app' }) {
 const PAGE = { 'sec-fetch-mode': 'navigate', accept: 'text/html' };
 const get = (cookies, headers) =>
   world.request('/shop/page', { headers: { ...headers, ...(cookies && { cookie: cookies }) } });
-const codes = () => world.takeLogs().map(({ code }) => code);
+const codes = async () => (await world.takeLogs()).map(({ code }) => code);
 const cookieOf = (answer) => answer.setCookies[0].split(';')[0];
 
 /** A cookie that the Worker would have made for this session. */
@@ -74,7 +74,7 @@ describe('a login', () => {
       id: Buffer.from(key.slice('session/'.length), 'base64url'),
     };
     assert.deepEqual(contents, stored(registered));
-    assert.deepEqual(codes(), ['session_began']);
+    assert.deepEqual(await codes(), ['session_began']);
 
     answerWith({});
     const next = await get(`${cookieOf(answer)}; theme=dark`);
@@ -101,7 +101,7 @@ describe('a login', () => {
       assert.equal(answer.status, 502, reason);
       assert.deepEqual(answer.setCookies, []);
       assert.match(answer.body.toString(), /cannot be shown now/);
-      assert.deepEqual(codes(), [reason, 'announcement_invalid']);
+      assert.deepEqual(await codes(), [reason, 'announcement_invalid']);
       assert.deepEqual(await world.contents(), {});
     }
   });
@@ -126,7 +126,7 @@ describe('a login', () => {
   test('without a new session cookie is refused, so that no unbound one stays', async () => {
     answerWith({ headers: { 'edge-logout-id-token': await op.idToken() } });
     assert.equal((await get()).status, 502);
-    assert.deepEqual(codes(), ['login_without_new_cookie']);
+    assert.deepEqual(await codes(), ['login_without_new_cookie']);
     assert.deepEqual(await world.contents(), {});
   });
 
@@ -163,7 +163,7 @@ describe('a session', () => {
     }
     const answer = await get(sealed(alive));
     assert.equal(seen[0].headers.cookie, undefined);
-    assert.deepEqual(codes(), ['ended_by_deletion']);
+    assert.deepEqual(await codes(), ['ended_by_deletion']);
     assert.match(answer.setCookies[0], /^shop\.sid=; Path=\/; Max-Age=0/);
   });
 
@@ -174,7 +174,7 @@ describe('a session', () => {
       await world.kv.put(key, value);
       await get(sealed(alive));
       assert.equal(seen[0].headers.cookie, undefined);
-      assert.deepEqual(codes(), ['ended_by_mark']);
+      assert.deepEqual(await codes(), ['ended_by_mark']);
       assert.deepEqual(await world.contents(), { ...stored(alive), [key]: value });
     });
   }
@@ -249,7 +249,7 @@ describe('a session', () => {
     assert.equal(answer.headers['retry-after'], '5');
     assert.deepEqual(answer.setCookies, [], 'cookies are kept');
     assert.equal(seen.length, 0);
-    assert.deepEqual(codes(), ['kv_mark_unreadable']);
+    assert.deepEqual(await codes(), ['kv_mark_unreadable']);
   });
 });
 

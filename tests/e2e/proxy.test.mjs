@@ -84,7 +84,7 @@ describe('an answer', () => {
     const answer = await world.request('/shop/x', { headers: { accept: 'text/html' } });
     assert.equal(answer.status, 502);
     assert.match(answer.body.toString(), /cannot be shown now/);
-    assert.equal(world.takeLogs().at(-1).code, 'origin_unreachable');
+    assert.equal((await world.takeLogs()).at(-1).code, 'origin_unreachable');
   });
 });
 

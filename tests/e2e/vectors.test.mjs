@@ -78,7 +78,7 @@ for (const { base, rows, sessions: fixtures } of files) {
         ]),
       );
       await world.store(...Object.values(sessions));
-      world.takeLogs();
+      await world.takeLogs();
 
       const token = await tokenOf(base, row, issuer, now);
       const answer = await world.logout(token, { client: profile });
@@ -87,7 +87,7 @@ for (const { base, rows, sessions: fixtures } of files) {
       assert.deepEqual(answer.setCookies, []);
       assert.equal(answer.headers.location, undefined);
       assert.equal(answer.headers['access-control-allow-origin'], undefined);
-      const lines = world.takeLogs();
+      const lines = await world.takeLogs();
       assert.deepEqual(lines.map(({ code }) => code), [row.code]);
       const contents = Object.entries(await world.contents());
       const kept = (...kinds) =>
