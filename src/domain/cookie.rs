@@ -15,7 +15,7 @@ use super::{limits, time::Timestamp};
 pub fn pairs(header: &str, is_protected: impl Fn(&str, &str) -> bool) -> Vec<(&str, &str)> {
     let protects = |text| {
         let (name, value) = pair(text);
-        is_protected(name, value)
+        !name.contains(',') && is_protected(name, value)
     };
     let mut pairs = Vec::new();
     for mut piece in header.split(';') {
