@@ -20,9 +20,9 @@ export const newSealKeys = () =>
  *
  * `config` is the path of a wrangler.toml; `bindings` replace or add variables and secrets;
  * `port` 0 takes any. Each line that the Worker logs goes to `onLog`. `entry` is the path
- * of a module around the built one.
+ * of a module around the built one; `services` are functions to bind as Workers.
  */
-export async function startWorker({ config, bindings = {}, port = 0, onLog = () => {}, entry }) {
+export async function startWorker({ config, bindings = {}, port = 0, onLog = () => {}, entry, services }) {
   const script = join(root, 'build/index.js');
   if (!existsSync(script)) throw new Error('build/index.js is missing: run `make build` first');
   const { modulesRules: _, ...options } = unstable_getMiniflareWorkerOptions(config).workerOptions;
@@ -45,6 +45,7 @@ export async function startWorker({ config, bindings = {}, port = 0, onLog = () 
             { type: 'CompiledWasm', path: join(root, 'build/index_bg.wasm') },
           ],
           bindings: { ...options.bindings, ...bindings },
+          serviceBindings: { ...options.serviceBindings, ...services },
         },
       ],
     }),

@@ -11,8 +11,11 @@ import { startTestOp } from './op.mjs';
 /** Beginnings of tokens and seals, the tests' users, session ids and cookie values. */
 const SECRETS = /eyJ|el1\.|alice|user-subject|"s1"|secret/;
 
-/** Starts it; `issuerPath` is the path of the issuer, `bindings` replace or add variables. */
-export async function startWorld({ issuerPath, bindings, entry } = {}) {
+/**
+ * Starts it; `issuerPath` is the path of the issuer, `bindings` replace or add variables, `services`
+ * are Workers to bind, `entry` is a file of support/ around the built one.
+ */
+export async function startWorld({ issuerPath, bindings, services, entry } = {}) {
   const op = await startTestOp({ path: issuerPath });
   const logs = [];
   const leaks = [];
@@ -22,7 +25,7 @@ export async function startWorld({ issuerPath, bindings, entry } = {}) {
     app: (req, res) => res.end('app'),
     sealKeys: newSealKeys(),
   };
-  const origin = createServer((req, res) => world.app(req, res));
+  const origin = createServer({ maxHeaderSize: 128 << 10 }, (req, res) => world.app(req, res));
   origin.on('upgrade', (req, socket, head) => world.upgrade(req, socket, head));
   origin.listen(0, '127.0.0.1');
   await once(origin, 'listening');
@@ -38,7 +41,8 @@ export async function startWorld({ issuerPath, bindings, entry } = {}) {
   direct.routes = [`127.0.0.1:${origin.address().port}/direct`];
   const worker = await startWorker({
     config: fileURLToPath(new URL('worker.toml', import.meta.url)),
-    entry,
+    entry: entry && fileURLToPath(new URL(entry, import.meta.url)),
+    services,
     bindings: {
       // Without `origin` a request goes to its own address: here the app's, by the Host header.
       APP_DIRECT: direct,
@@ -78,9 +82,10 @@ export async function startWorld({ issuerPath, bindings, entry } = {}) {
   };
   /** The first log line with that code, waited for. */
   world.logged = async (code) => (await logsUntil((line) => line.code === code)).at(-1);
-  /** Which KV calls fail from now on: see faulty-kv.js. */
+  /** Which KV calls fail from now on, and which calls were made: see instrumented.js. */
   world.faults = (plan = null) =>
     world.request('/faults', { method: 'POST', body: JSON.stringify(plan) });
+  world.calls = async () => JSON.parse((await world.request('/calls')).body);
 
   /** A request to app.test, redirects not followed: status, headers, body as a Buffer. */
   world.request = async (path, { method = 'GET', headers = {}, body } = {}) => {
