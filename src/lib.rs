@@ -34,16 +34,25 @@ mod edge;
 
 #[cfg(test)]
 mod layers {
-    use std::{fs, path::Path};
+    use std::{
+        fs,
+        path::{Path, PathBuf},
+    };
 
     /// Every line that ships, of every file under `folder`.
     fn lines(folder: &Path) -> Vec<String> {
         let mut lines = Vec::new();
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
+            if ["tests", "tests.rs", "testkit.rs"]
+                .iter()
+                .any(|test| path.ends_with(test))
+            {
+                continue;
+            }
             if path.is_dir() {
                 lines.extend(self::lines(&path));
-            } else if !path.ends_with("tests.rs") && !path.ends_with("testkit.rs") {
+            } else {
                 let text = fs::read_to_string(&path).unwrap();
                 let shipped = text.split("#[cfg(test)]").next().unwrap();
                 lines.extend(
@@ -56,9 +65,43 @@ mod layers {
         lines
     }
 
+    fn root() -> PathBuf {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+    }
+
+    /// Codes of the log and fields of the configuration are words with underscores.
+    #[test]
+    fn the_readme_names_every_code_and_field() {
+        const NOT_FOR_OPERATORS: [&str; 5] = [
+            "error_description",
+            "invalid_request",
+            "logout_token",
+            "snake_case",
+            "temporarily_unavailable",
+        ];
+        let readme = fs::read_to_string(root().join("README.md")).unwrap();
+        let is_word = |text: &&str| {
+            text.contains('_') && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+        };
+        let lines = lines(&root().join("src"));
+        let texts = lines
+            .iter()
+            .flat_map(|line| line.split('"').skip(1).step_by(2));
+        let words: Vec<_> = texts
+            .filter(is_word)
+            .filter(|word| !NOT_FOR_OPERATORS.contains(word))
+            .collect();
+        assert!(words.len() > 100, "{}", words.len());
+        let missing = |word: &&&str| !readme.contains(&format!("`{word}`"));
+        assert_eq!(
+            words.iter().filter(missing).collect::<Vec<_>>(),
+            Vec::<&&str>::new()
+        );
+    }
+
     #[test]
     fn nobody_imports_upward() {
-        let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let src = root().join("src");
         for (folder, above) in [
             ("domain", "crate::app"),
             ("domain", "crate::edge"),
