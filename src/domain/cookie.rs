@@ -143,12 +143,6 @@ pub type Place = (String, String);
 /// Attributes that say how long a cookie lives.
 const LIFETIME: [&str; 2] = ["expires", "max-age"];
 
-/// The attributes that do not say how long the cookie lives.
-#[must_use]
-pub fn without_lifetime(attributes: &str) -> String {
-    without(attributes, &LIFETIME)
-}
-
 fn without(attributes: &str, dropped: &[&str]) -> String {
     let mut kept = String::new();
     for attribute in attributes.split(';').map(str::trim) {
@@ -177,7 +171,7 @@ pub fn place(attributes: &str) -> Place {
 /// The line that removes a cookie set with these attributes.
 #[must_use]
 pub fn removal(name: &str, attributes: &str) -> String {
-    let attributes = without_lifetime(attributes);
+    let attributes = without(attributes, &LIFETIME);
     format!("{name}={attributes}; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")
 }
 

@@ -7,23 +7,23 @@ use super::{
     jar::{Jar, Standing},
     route,
     seal::Owner,
-    session::Session,
+    session::{Session, SubjectKey},
     time::Timestamp,
 };
 
 /// Whether a request goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Passage {
+pub enum Passage<'a> {
     /// To the app.
     Forward,
     /// Not: the user did this signed in and is not any more. Answered with 401.
     Unauthorized,
     /// Not: `TRACE` would show the app's own cookies to the client. Answered with 405.
     Refused,
-    /// Not, and it is a page: sent back to the same URL with GET.
-    SeeOther,
+    /// Not, and it is a page: sent back to where it came from.
+    Back,
     /// Not, and it is a page: sent where the app wants those whose session has ended.
-    Redirect,
+    Redirect(&'a str),
 }
 
 /// A request, as far as its passage depends on it.
@@ -39,7 +39,7 @@ pub struct Asked<'a> {
 
 /// An ended session's unsafe request never reaches the app; others do as `on_ended` says.
 #[must_use]
-pub fn passage(app: &App, standing: &Standing, jar: &Jar, asked: Asked<'_>) -> Passage {
+pub fn passage<'a>(app: &'a App, standing: &Standing, jar: &Jar, asked: Asked<'_>) -> Passage<'a> {
     let is_safe = matches!(asked.method, "GET" | "HEAD" | "OPTIONS");
     match &app.on_ended {
         _ if asked.method == "TRACE" => Passage::Refused,
@@ -47,13 +47,13 @@ pub fn passage(app: &App, standing: &Standing, jar: &Jar, asked: Asked<'_>) -> P
         // Preflights carry no cookies, and what says how others may ask must be answered.
         _ if asked.method == "OPTIONS" => Passage::Forward,
         OnEnded::Anonymous if is_safe => Passage::Forward,
-        OnEnded::Anonymous if asked.is_navigation => Passage::SeeOther,
+        OnEnded::Anonymous if asked.is_navigation => Passage::Back,
         OnEnded::Redirect(location) if asked.is_navigation => {
             let is_there = location.split('?').next() == Some(asked.path);
             match (is_there || jar.was_redirected(), is_safe) {
-                (false, _) => Passage::Redirect,
+                (false, _) => Passage::Redirect(location),
                 (true, true) => Passage::Forward,
-                (true, false) => Passage::SeeOther,
+                (true, false) => Passage::Back,
             }
         }
         OnEnded::Anonymous | OnEnded::Redirect(_) | OnEnded::Unauthorized => Passage::Unauthorized,
@@ -193,14 +193,15 @@ impl Exchange<'_> {
         })
     }
 
-    /// Whether there is a cookie that an announcement in this answer can bind: one of the answer's
-    /// own, or one that was set on a login path a moment ago.
+    /// Whether there is a session cookie that a login of `subject` can bind: one that the answer
+    /// renews, or one that the login may take over.
     #[must_use]
-    pub fn can_be_bound(&self, answer: &[SetCookie]) -> bool {
-        let waiting = || {
+    pub fn can_be_bound(&self, answer: &[SetCookie], subject: SubjectKey) -> bool {
+        let taken_over = || {
             self.jar
-                .awaiting_announcement(self.app, self.standing, self.now)
+                .may_be_taken_over(self.app, subject, self.standing, self.now)
         };
-        self.renews_a_cookie(answer) || waiting().next().is_some()
+        self.renews_a_cookie(answer)
+            || taken_over().any(|(name, _)| self.app.session_cookies.contain(name))
     }
 }

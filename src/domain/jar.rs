@@ -7,7 +7,7 @@ use super::{
     cookie::{self, Place, SetCookie},
     limits, pieces,
     seal::{self, Authority, Contents, Owner},
-    session::{EndedBy, Session},
+    session::{EndedBy, Session, SubjectKey},
     time::Timestamp,
 };
 
@@ -230,19 +230,28 @@ impl Jar {
             .min_by_key(|owner| (!owner.at_login, owner.since))
     }
 
-    /// The session cookies set on a login path a moment ago, which an announcement may still bind.
-    pub fn awaiting_announcement<'a>(
-        &'a self,
-        app: &'a App,
+    /// The cookies that a login of `subject` may take over although its answer does not renew them:
+    /// session cookies that were set on a login path a moment ago, and whatever was the same user's
+    /// already. Copies of the latter die with the session that they are bound to.
+    pub fn may_be_taken_over(
+        &self,
+        app: &App,
+        subject: SubjectKey,
         standing: &Standing,
         now: Timestamp,
-    ) -> impl Iterator<Item = (&'a str, &'a Contents)> {
-        let waits = move |owner: &Owner| {
-            owner.at_login && now < owner.since.plus(limits::LATE_ANNOUNCEMENT)
+    ) -> impl Iterator<Item = (&str, &Contents)> {
+        let is_waiting = move |name: &str, owner: &Owner| {
+            owner.at_login
+                && now < owner.since.plus(limits::LATE_ANNOUNCEMENT)
+                && app.session_cookies.contain(name)
+        };
+        let is_theirs = move |owner: &Owner| {
+            let session = owner.session;
+            session.is_some_and(|session| session.subject == subject)
         };
         self.going_along(standing, now)
             .filter(move |(name, sealed)| {
-                app.session_cookies.contain(name) && waits(sealed.owner())
+                is_waiting(name, sealed.owner()) || is_theirs(sealed.owner())
             })
             .map(|(name, sealed)| (name, &sealed.contents))
     }

@@ -35,7 +35,7 @@ pub struct Contents {
     pub authority: Authority,
     /// Whose cookie it is.
     pub owner: Owner,
-    /// The cookie's attributes, as far as they are needed to set or remove it again.
+    /// The cookie's attributes, with which it can be set again or removed.
     pub attributes: String,
     /// The app's own value.
     #[serde(with = "packed")]

@@ -14,10 +14,7 @@ use crate::{
         front::{Own, OwnKind, Served},
         ports::World as _,
     },
-    domain::{
-        config::{App, OnEnded},
-        route,
-    },
+    domain::{config::App, route},
 };
 
 /// No script at all, nothing from elsewhere.
@@ -90,7 +87,7 @@ async fn render(
     app: Option<(&App, &str)>,
 ) -> Result<Response> {
     let (status, page, text) = match own.kind {
-        OwnKind::SeeOther | OwnKind::Redirect => (303, None, ""),
+        OwnKind::SeeOther => (303, None, ""),
         OwnKind::MethodNotAllowed => (405, None, "Method not allowed.\n"),
         OwnKind::Unauthorized => (401, Some("/signed-out.html"), "You have been signed out.\n"),
         OwnKind::SignedOut => (
@@ -127,17 +124,14 @@ async fn render(
     };
     let headers = response.headers();
     match own.kind {
-        OwnKind::SeeOther => headers.set("Location", &behind.request.url())?,
-        OwnKind::Redirect => {
-            if let Some(OnEnded::Redirect(location)) = app.map(|(app, _)| &app.on_ended) {
-                headers.set("Location", location)?;
-            }
-        }
         OwnKind::Unavailable => headers.set("Retry-After", "5")?,
         OwnKind::MethodNotAllowed => {
             headers.set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")?;
         }
         _ => {}
+    }
+    if let Some(location) = &own.location {
+        headers.set("Location", location)?;
     }
     for line in &own.set_cookies {
         headers.append("Set-Cookie", line)?;

@@ -34,6 +34,8 @@ extern "C" {
 pub(super) struct Seen {
     pub(super) method: String,
     pub(super) is_navigation: bool,
+    url: String,
+    referer: Option<String>,
     cookies: Option<String>,
 }
 
@@ -48,6 +50,8 @@ impl Seen {
         Self {
             method: request.method(),
             is_navigation: is_top && is("sec-fetch-mode", "navigate").unwrap_or_else(accepts_html),
+            url: request.url(),
+            referer: http::header(&headers, "referer"),
             cookies: http::header(&headers, "cookie"),
         }
     }
@@ -58,6 +62,8 @@ impl Seen {
             host: target.host,
             path: target.path,
             query: target.query,
+            url: &self.url,
+            referer: self.referer.as_deref(),
             cookies: self.cookies.as_deref(),
             is_navigation: self.is_navigation,
         }

@@ -7,7 +7,7 @@ use crate::{
         ports::{Sessions, World},
     },
     domain::{
-        cookie::{SetCookie, without_lifetime},
+        cookie::SetCookie,
         gate::{Exchange, Outgoing},
         jar::Standing,
         pieces,
@@ -131,10 +131,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
                 Outgoing::TooLarge => self.report("cookie_too_large_dropped", line),
             }
         }
-        for line in born
-            .iter()
-            .flat_map(|_| self.set_on_login_path(exchange, read))
-        {
+        for line in born.map_or(Vec::new(), |born| self.taken_over(exchange, read, born)) {
             let owner = Owner {
                 session: born.copied(),
                 since: exchange.now,
@@ -146,27 +143,27 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         Ok(rewritten)
     }
 
-    /// The lines that set the cookies from a login path again, to be bound by an announcement one
-    /// page later; but for those that the answer itself sets or removes.
-    fn set_on_login_path(
+    /// The lines that set the cookies again which a login takes over; but for those that the answer
+    /// itself sets or removes.
+    fn taken_over(
         &self,
         exchange: &Exchange<'_>,
         read: &[Option<SetCookie>],
+        born: &Session,
     ) -> Vec<SetCookie> {
-        let (standing, now) = (exchange.standing, exchange.now);
-        let is_replaced = |late: &SetCookie| {
+        let (jar, standing, now) = (exchange.jar, exchange.standing, exchange.now);
+        let is_replaced = |earlier: &SetCookie| {
             read.iter().flatten().any(|line| {
-                line.name == late.name && line.place(exchange.path) == late.place(exchange.path)
+                line.name == earlier.name
+                    && line.place(exchange.path) == earlier.place(exchange.path)
             })
         };
-        exchange
-            .jar
-            .awaiting_announcement(self.app, standing, now)
+        jar.may_be_taken_over(self.app, born.subject, standing, now)
             .filter_map(|(name, contents)| {
                 let line = format!("{name}={}{}", contents.value, contents.attributes);
                 SetCookie::parse(&line, now)
             })
-            .filter(|late| !is_replaced(late))
+            .filter(|earlier| !is_replaced(earlier))
             .collect()
     }
 
@@ -184,15 +181,10 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         } else if exchange.is_wide(line) {
             self.report("wide_session_cookie_sealed", line);
         }
-        let attributes = line.attributes_at(exchange.path);
         let contents = Contents {
             authority: Authority::Kv,
             owner,
-            attributes: if owner.at_login {
-                attributes
-            } else {
-                without_lifetime(&attributes)
-            },
+            attributes: line.attributes_at(exchange.path),
             value: line.value.clone(),
         };
         let nonce = self.world.random()?;

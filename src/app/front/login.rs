@@ -85,7 +85,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
             None => return Err(Own::new(OwnKind::BadGateway, "login_without_sid")),
         };
         let now = self.world.now();
-        if !exchange.can_be_bound(lines) {
+        if !exchange.can_be_bound(lines, subject) {
             return Err(Own::new(OwnKind::BadGateway, "login_without_new_cookie"));
         }
         let session = Session {

@@ -19,9 +19,10 @@ use crate::domain::{
     gate::{self, Asked, Exchange, Passage},
     jar::{Jar, REDIRECTED, Standing},
     limits,
+    route::{self, Place},
     session::{Life, Session},
     time::Timestamp,
-    url,
+    url::{self, RequestUrl},
 };
 
 /// A request, as far as the gate looks at it.
@@ -35,6 +36,10 @@ pub struct Request<'a> {
     pub path: &'a str,
     /// `?` and the query, as sent, or nothing.
     pub query: &'a str,
+    /// The whole URL.
+    pub url: &'a str,
+    /// The page it comes from, as the client says.
+    pub referer: Option<&'a str>,
     /// The `Cookie` header.
     pub cookies: Option<&'a str>,
     /// Whether a person is looking at a page that this request loads.
@@ -122,6 +127,8 @@ pub struct Own {
     pub code: &'static str,
     /// `Set-Cookie` lines.
     pub set_cookies: Vec<String>,
+    /// Where a redirect leads.
+    pub location: Option<String>,
 }
 
 /// The answers that the gate gives itself.
@@ -131,10 +138,8 @@ pub enum OwnKind {
     MethodNotAllowed,
     /// 401: done signed in, and not signed in any more.
     Unauthorized,
-    /// 303 to the same URL.
+    /// 303: not done signed in; see there instead.
     SeeOther,
-    /// 303 to the app's page for those whose session has ended.
-    Redirect,
     /// 409: just signed out, so this login does not count.
     SignedOut,
     /// 502: the app's answer cannot be delivered.
@@ -151,6 +156,7 @@ impl Own {
             kind,
             code,
             set_cookies: Vec::new(),
+            location: None,
         }
     }
 }
@@ -242,23 +248,45 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
             path: self.request.path,
             is_navigation: self.request.is_navigation,
         };
-        let (kind, code) = match gate::passage(self.app, standing, jar, asked) {
+        let (own, location) = match gate::passage(self.app, standing, jar, asked) {
             Passage::Forward => return Ok(()),
-            Passage::Refused => (OwnKind::MethodNotAllowed, "method_never_forwarded"),
-            Passage::Unauthorized => (OwnKind::Unauthorized, "ended_unauthorized"),
-            Passage::SeeOther => (OwnKind::SeeOther, "ended_unsafe"),
-            Passage::Redirect => (OwnKind::Redirect, "ended_redirected"),
+            Passage::Refused => {
+                let own = Own::new(OwnKind::MethodNotAllowed, "method_never_forwarded");
+                (own, None)
+            }
+            Passage::Unauthorized => (Own::new(OwnKind::Unauthorized, "ended_unauthorized"), None),
+            Passage::Back => {
+                let back = self.came_from().unwrap_or(self.request.url);
+                (Own::new(OwnKind::SeeOther, "ended_unsafe"), Some(back))
+            }
+            Passage::Redirect(location) => (
+                Own::new(OwnKind::SeeOther, "ended_redirected"),
+                Some(location),
+            ),
         };
         let mut set_cookies = jar.removals(standing, now, self.request.path, &[]);
-        if kind == OwnKind::Redirect {
+        if own.code == "ended_redirected" {
             set_cookies.push(format!(
                 "{REDIRECTED}=1; Path=/; HttpOnly; SameSite=Lax; Max-Age=10"
             ));
         }
         Err(Own {
             set_cookies,
-            ..Own::new(kind, code)
+            location: location.map(str::to_owned),
+            ..own
         })
+    }
+
+    /// The page of this app that the request comes from: what takes a form may show nothing itself.
+    fn came_from(&self) -> Option<&str> {
+        let referer = self.request.referer?;
+        let (from, to) = (
+            RequestUrl::parse(referer)?,
+            RequestUrl::parse(self.request.url)?,
+        );
+        let place = route::locate(self.config, from.host, from.path);
+        let is_ours = matches!(place, Place::App(app, _) if app.id == self.app.id);
+        (is_ours && (from.scheme, from.host) == (to.scheme, to.host)).then_some(referer)
     }
 
     /// Asks the store about the session that the request carries, if any.

@@ -273,9 +273,10 @@ fn each_problem_names_its_field() {
         });
         // What one field lacks may be told of another.
         let names_its_own = expected.starts_with([':', '.', '[']);
-        let expected = match names_its_own {
-            true => format!("{place}{expected}"),
-            false => expected.to_owned(),
+        let expected = if names_its_own {
+            format!("{place}{expected}")
+        } else {
+            expected.to_owned()
         };
         assert!(found[0].contains(&expected), "{place} = {value}: {found:?}");
         assert!(found[0].starts_with(variable));

@@ -240,3 +240,30 @@ fn two_tabs_that_log_in_at_once_both_end() {
     assert_eq!(kv.keys_of("session/"), Vec::<String>::new());
     assert_eq!(visit.get(&[]).sent(), None);
 }
+
+/// Django keeps the cookie when somebody logs in who is logged in already.
+#[test]
+fn the_same_user_may_log_in_again_on_the_same_cookie() {
+    let (scene, world, kv, visit) = visit();
+    let attributes = "; Path=/shop; HttpOnly; Max-Age=1209600";
+    let (sid, csrf) = (format!("shop.sid=c{attributes}"), "csrf=x; HttpOnly");
+    let token = scene.id_token("alice", "s1");
+    visit.get(&[(ANNOUNCEMENT, &token), (SID, &sid), (SID, csrf)]);
+    let copied = visit.cookies.borrow().clone();
+    let again = scene.id_token("alice", "s2");
+    let outcome = visit.get(&[(ANNOUNCEMENT, &again)]);
+    let lines = outcome.changes().set_cookies.as_ref().unwrap();
+    assert!(
+        lines.len() == 2 && lines[0].ends_with(attributes),
+        "{lines:?}"
+    );
+    assert_eq!(kv.keys_of("session/").len(), 1);
+
+    visit.log_out(&json!({ "sid": "s1" }), NOW);
+    assert_eq!(visit.get(&[]).sent(), Some("shop.sid=c; csrf=x"));
+    visit.log_out(&json!({ "sid": "s2" }), NOW);
+    assert_eq!(visit.get(&[]).sent(), None);
+    visit.cookies.replace(copied);
+    world.pass(limits::KV_ENTRY_LAG);
+    assert_eq!(visit.get(&[]).sent(), None, "a copy of before is dead too");
+}

@@ -222,6 +222,8 @@ fn session_ids_in_urls_are_taken_out_and_logged() {
             host: "app.example",
             path: "/shop/a;jsessionid=1",
             query: "?b&PHPSESSID=2",
+            url: "https://app.example/shop/page",
+            referer: None,
             cookies: None,
             is_navigation: true,
         },

@@ -18,7 +18,7 @@ fn each_way_answers_each_kind_of_request() {
     let go_on = None;
     let unauthorised = Some((OwnKind::Unauthorized, "ended_unauthorized"));
     let see_other = Some((OwnKind::SeeOther, "ended_unsafe"));
-    let elsewhere = Some((OwnKind::Redirect, "ended_redirected"));
+    let elsewhere = Some((OwnKind::SeeOther, "ended_redirected"));
     let refused = Some((OwnKind::MethodNotAllowed, "method_never_forwarded"));
     for (method, is_navigation, expected) in [
         ("GET", true, [go_on, unauthorised, elsewhere]),
@@ -66,7 +66,7 @@ fn no_redirect_can_loop() {
     // A browser that keeps the cookie all the same is redirected once.
     visit.cookies.replace(seal.clone());
     let outcome = visit.get(&[]);
-    assert_eq!(outcome.own().kind, OwnKind::Redirect);
+    assert_eq!(outcome.own().kind, OwnKind::SeeOther);
     let marker = "edge-logout-redirected=1; Path=/; HttpOnly; SameSite=Lax; Max-Age=10";
     assert_eq!(outcome.own().set_cookies[1], marker);
     visit.cookies.borrow_mut().extend(seal);
@@ -94,5 +94,30 @@ fn an_app_that_clears_the_sites_cookies_ends_the_session() {
         visit.log_in(&scene.id_token("alice", "s1"), "c");
         visit.get(&[("clear-site-data", header)]);
         assert_eq!(kv.keys().is_empty(), ends, "{header}");
+    }
+}
+
+/// What takes a form often shows nothing itself.
+#[test]
+fn an_ended_form_leads_back_to_the_page_it_came_from_if_that_is_the_apps() {
+    let here = "https://app.example/shop/page";
+    for (referer, location) in [
+        (Some("https://app.example/shop/notes?all"), None),
+        (None, Some(here)),
+        (Some("https://app.example/wiki/"), Some(here)),
+        (Some("https://evil.example/shop/notes"), Some(here)),
+        (Some("http://app.example/shop/notes"), Some(here)),
+        (Some("https://app.example@evil.example/shop/"), Some(here)),
+        (Some("https://app.example/shop/..%2fwiki"), Some(here)),
+        (Some("//app.example/shop/"), Some(here)),
+    ] {
+        let (_, visit) = ended(&json!({}));
+        visit.referer.set(referer);
+        let outcome = visit.request("POST", true, FakeReply::ok(&[]));
+        assert_eq!(
+            outcome.own().location.as_deref(),
+            location.or(referer),
+            "{referer:?}"
+        );
     }
 }

@@ -691,6 +691,8 @@ fn an_origin_that_does_not_answer_is_a_bad_gateway() {
             host: "app.example",
             path: "/shop",
             query: "",
+            url: "https://app.example/shop/page",
+            referer: None,
             cookies: None,
             is_navigation: true,
         },

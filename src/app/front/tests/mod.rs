@@ -36,6 +36,7 @@ struct Visit<'a> {
     kv: &'a FakeKv<'a>,
     app: &'static str,
     path: Cell<&'static str>,
+    referer: Cell<Option<&'static str>>,
     cookies: RefCell<Vec<(String, String)>>,
 }
 
@@ -103,6 +104,7 @@ impl<'a> Visit<'a> {
             kv,
             app: "SHOP",
             path: Cell::new("/shop/page"),
+            referer: Cell::default(),
             cookies: RefCell::default(),
         }
     }
@@ -137,6 +139,8 @@ impl<'a> Visit<'a> {
                 host: "app.example",
                 path: self.path.get(),
                 query: "",
+                url: "https://app.example/shop/page",
+                referer: self.referer.get(),
                 cookies: header.as_deref(),
                 is_navigation,
             },
