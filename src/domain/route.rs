@@ -167,8 +167,10 @@ pub fn is_plain_path(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::app::testkit::config;
+    use crate::app::testkit::{config, config_with};
 
     #[test]
     fn whole_segments_of_a_known_host_belong_to_an_app() {
@@ -216,6 +218,41 @@ mod tests {
         ] {
             assert_eq!(name(host, path), expected, "{host}{path}");
         }
+    }
+
+    #[test]
+    fn the_longest_prefix_wins_and_an_app_may_have_several() {
+        let routes = json!({ "routes": ["app.example/", "other.example/x", "app.example/wiki/x"] });
+        let config = config_with(&json!({}), &routes);
+        for (host, path, expected) in [
+            ("app.example", "/", "SHOP"),
+            ("app.example", "/wikis", "SHOP"),
+            ("app.example", "/wiki", "WIKI"),
+            ("app.example", "/wiki/xy", "WIKI"),
+            ("app.example", "/wiki/x/y", "SHOP"),
+            ("app.example", "/a//b", "SHOP"),
+            ("other.example", "/x/", "SHOP"),
+        ] {
+            let Place::App(app, _) = locate(&config, host, path) else {
+                panic!("{host}{path}");
+            };
+            assert_eq!(app.name, expected, "{host}{path}");
+        }
+        for path in [
+            "/%77iki",
+            "//wiki",
+            "/a/../wiki",
+            "/wiki/%78",
+            "/wiki;a",
+            "/wiki/..%2f",
+        ] {
+            assert_eq!(
+                locate(&config, "app.example", path),
+                Place::Ambiguous,
+                "{path}"
+            );
+        }
+        assert_eq!(locate(&config, "other.example", "/y"), Place::Nowhere);
     }
 
     #[test]
