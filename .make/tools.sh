@@ -2,6 +2,7 @@
 # Puts the build's tools in place, or says exactly what to install. Can be run again at any time.
 #   tools.sh install    worker-build, the wasm-bindgen CLI, the wasm32 target, npm packages
 #   tools.sh browser    Chromium
+#   tools.sh recipes    the frameworks of examples/recipes
 #   tools.sh worker     install, then build/index.js and its wasm
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -53,6 +54,28 @@ install() {
 
 browser() {
   command -v chromium >/dev/null || command -v google-chrome >/dev/null || debian 'a browser' chromium
+}
+
+# The frameworks of examples/recipes, outside the checkout and named after what they are made of;
+# `.built` in each recipe leads there.
+recipes() {
+  python3 -c 'import ensurepip, venv' 2>/dev/null || debian 'Python with venv' python3 python3-venv
+  local name
+  for name in django flask; do
+    is_built "$name" <(python3 --version) requirements.txt && continue
+    say "installing $name once, into $built"
+    rm -rf "$built"
+    python3 -m venv "$built"
+    "$built/bin/pip" install --quiet --disable-pip-version-check -r "examples/recipes/$name/requirements.txt"
+    touch "$built/.complete"
+  done
+}
+
+is_built() { # recipe, what its set-up is made of...
+  local recipe=$1; shift
+  built="$cache/recipes/$recipe-$(cd "examples/recipes/$recipe" && cat "$@" | sha256sum | cut -c1-16)"
+  ln -sfn "$built" "examples/recipes/$recipe/.built"
+  [ -e "$built/.complete" ]
 }
 
 # worker-build would download these three itself, unpinned.

@@ -1,4 +1,4 @@
-// The OpenID Provider: oidc-provider with back-channel logout, one user, two registered apps.
+// The OpenID Provider: oidc-provider with back-channel logout, one user, a few registered apps.
 import express from 'express';
 import { exportJWK, generateKeyPair } from 'jose';
 import { Provider } from 'oidc-provider';
@@ -7,21 +7,26 @@ import { escape, page } from './page.mjs';
 
 const USER = { login: 'admin', password: 'admin' };
 
-const client = (name, workerUrl) => ({
+const client = (workerUrl, [name, callback]) => ({
   client_id: name,
   client_secret: `the secret of ${name}`,
-  redirect_uris: [`${workerUrl}/${name}/oauth2client`],
+  redirect_uris: [`${workerUrl}/${name}/${callback}`],
   backchannel_logout_uri: `${workerUrl}/${name}/bclogout`,
   // Without this the OP puts no sid into any token.
   backchannel_logout_session_required: true,
 });
 
-/** Starts the OP on `port`, for the apps behind the Worker at `workerUrl`. */
-export async function startOp({ port, workerUrl, onEvent = () => {} }) {
+const PLAYGROUND = { playground2: 'oauth2client', playground3: 'oauth2client' };
+
+/**
+ * Starts the OP on `port`, for the apps behind the Worker at `workerUrl`; `apps` has their names,
+ * each with the path of its callback.
+ */
+export async function startOp({ port, workerUrl, apps = PLAYGROUND, onEvent = () => {} }) {
   const issuer = `http://127.0.0.1:${port}`;
   const { privateKey } = await generateKeyPair('RS256', { extractable: true });
   const provider = new Provider(issuer, {
-    clients: [client('playground2', workerUrl), client('playground3', workerUrl)],
+    clients: Object.entries(apps).map((app) => client(workerUrl, app)),
     jwks: { keys: [{ ...(await exportJWK(privateKey)), kid: 'op-1', alg: 'RS256', use: 'sig' }] },
     cookies: { keys: [crypto.randomUUID()] },
     claims: { openid: ['sub'] },

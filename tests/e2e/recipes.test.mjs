@@ -1,0 +1,203 @@
+// The recipes: real frameworks as they come, the real OP, the Worker, a real browser.
+import assert from 'node:assert/strict';
+import { createHash, randomBytes } from 'node:crypto';
+import { after, before, describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { newSealKeys, startWorker } from '../../.make/workerd.mjs';
+import { startOp } from '../../examples/playground/op.mjs';
+import { openBrowser } from './support/browser.mjs';
+import { kvContents } from './support/kv.mjs';
+import { RECIPES, freePort, startRecipe } from './support/recipes.mjs';
+
+const NAMES = Object.keys(RECIPES);
+const FILE = { name: 'photo.jpg', mimeType: 'image/jpeg', buffer: randomBytes(1_000_000) };
+const DIGEST = createHash('sha256').update(FILE.buffer).digest('hex');
+
+const deliveries = [];
+const log = [];
+const stops = [];
+const apps = {};
+let issuer, publicUrl, kv;
+before(async () => {
+  const opPort = await freePort();
+  const workerPort = await freePort();
+  issuer = `http://127.0.0.1:${opPort}`;
+  // Another host name than the OP's: cookies ignore ports.
+  publicUrl = `http://localhost:${workerPort}`;
+  const bindings = { ISSUER_OP: { issuer, allow_insecure_http: true }, SEAL_KEYS: newSealKeys() };
+  const starts = [];
+  for (const name of NAMES) {
+    const port = await freePort();
+    bindings[`APP_${name.toUpperCase().replace('-', '_')}`] = {
+      issuer,
+      client_id: name,
+      routes: [`localhost:${workerPort}/${name}`],
+      logout_path: `/${name}/bclogout`,
+      origin: `http://127.0.0.1:${port}`,
+      session_cookies: [RECIPES[name].cookie],
+    };
+    starts.push(
+      startRecipe({ name, port, issuer, publicUrl }).then((app) => {
+        apps[name] = app;
+        stops.push(app.stop);
+      }),
+    );
+  }
+  const failed = (await Promise.allSettled(starts)).find(({ reason }) => reason);
+  if (failed) throw failed.reason;
+  stops.push(
+    await startOp({
+      port: opPort,
+      workerUrl: publicUrl,
+      apps: Object.fromEntries(NAMES.map((name) => [name, RECIPES[name].callback])),
+      onEvent: (...event) => deliveries.push(event),
+    }),
+  );
+  const worker = await startWorker({
+    config: fileURLToPath(new URL('support/worker.toml', import.meta.url)),
+    bindings,
+    port: workerPort,
+    onLog: (line) => log.push(JSON.parse(line)),
+  });
+  stops.push(worker.stop);
+  kv = worker.kv;
+});
+after(async () => {
+  for (const stop of stops.reverse()) await stop();
+  assert.doesNotMatch(JSON.stringify(log), /eyJ|el1\.|admin/, 'the log names nobody');
+});
+
+const url = (name) => `${publicUrl}/${name}`;
+const user = (page) => page.locator('.user').innerText();
+const click = (page, text) => page.getByText(text, { exact: true }).click();
+
+async function logIn(page, name) {
+  await page.goto(url(name));
+  assert.equal(await user(page), 'Logged in user: null');
+  await click(page, 'Log in');
+  // Another app's login has signed the user in at the OP perhaps.
+  await page.getByRole('button', { name: 'Sign in' }).or(page.getByText('Logged in user:')).waitFor();
+  if (page.url().startsWith(issuer)) await page.getByRole('button', { name: 'Sign in' }).click();
+  await page.getByText('Logged in user: admin').waitFor();
+}
+
+/** The user leaves the OP itself, in another tab; no app hears of it but through the Worker. */
+async function logOutAtOp(browser) {
+  deliveries.length = 0;
+  const elsewhere = await browser.newPage();
+  await elsewhere.goto(`${issuer}/session/end`);
+  await click(elsewhere, 'Yes, log me out');
+  await elsewhere.getByText('logged out successfully').waitFor();
+  await elsewhere.close();
+}
+
+/** What KV holds of sessions that live: everything but the marks of ended ones. */
+const entries = async () =>
+  Object.keys(await kvContents(kv)).filter((key) => !/^(mark|pending)\//.test(key));
+
+/** Every answer of the Worker that the browser has seen: its URL, and its headers as pairs. */
+function watch({ context }) {
+  const answers = [];
+  context.on('response', (response) => {
+    if (response.url().startsWith(publicUrl)) {
+      answers.push(response.headersArray().then((headers) => ({ url: response.url(), headers })));
+    }
+  });
+  return async () => Promise.all(answers);
+}
+
+for (const name of NAMES) {
+  const { callback, cookie: sessionCookie } = RECIPES[name];
+  describe(name, () => {
+    let browser, page, answers;
+    before(async () => {
+      browser = await openBrowser();
+      answers = watch(browser);
+      page = await browser.newPage();
+    });
+    after(() => browser?.close());
+
+    test('logs in, and the Worker keeps its cookies to itself', async () => {
+      await logIn(page, name);
+      await browser.shoot(page, `recipes-${name}-1-signed-in`);
+      assert.equal((await entries()).length, 3, 'one session and its two indexes');
+      const cookies = (await browser.context.cookies(url(name))).filter(({ httpOnly }) => httpOnly);
+      assert.ok(cookies.some((cookie) => cookie.name === sessionCookie));
+      for (const cookie of cookies) assert.match(cookie.value, /^el1\./, cookie.name);
+    });
+
+    test('takes a form with its CSRF token, and none without', async () => {
+      await page.locator('[name=note]').fill('Grüße & <b>1</b>');
+      await click(page, 'Save');
+      await page.getByText('Grüße & <b>1</b>', { exact: true }).waitFor();
+      const forged = await page.request.post(`${url(name)}/note`, { form: { note: 'forged' } });
+      assert.ok([400, 403].includes(forged.status()), `${forged.status()}`);
+      await page.reload();
+      assert.equal(await page.locator('.note').innerText(), 'Grüße & <b>1</b>');
+    });
+
+    test('takes a file as it is', async () => {
+      await page.locator('[name=file]').setInputFiles(FILE);
+      await click(page, 'Upload');
+      await page.getByText(`${FILE.buffer.length} bytes, sha256 ${DIGEST}`).waitFor();
+      assert.equal(await user(page), 'Logged in user: admin');
+    });
+
+    test('forgets a user who logs out elsewhere', async () => {
+      await logOutAtOp(browser);
+      assert.deepEqual(deliveries, [['backchannel.success', name]]);
+      assert.deepEqual(await entries(), []);
+      await page.reload();
+      assert.equal(await user(page), 'Logged in user: null');
+      await browser.shoot(page, `recipes-${name}-2-forgotten`);
+    });
+
+    test('logs in again, and out by itself', async () => {
+      await logIn(page, name);
+      await click(page, 'Log out');
+      await page.getByText('Logged in user: null').waitFor();
+      assert.deepEqual(await entries(), [], 'the Worker has seen it');
+      await logOutAtOp(browser);
+    });
+
+    test('has shown the browser neither a value of its cookies nor an announcement', async () => {
+      const seen = await answers();
+      assert.equal(seen.filter((answer) => answer.url.startsWith(`${url(name)}/${callback}?`)).length, 2);
+      let sealed = 0;
+      for (const { headers } of seen) {
+        for (const header of headers) {
+          assert.notEqual(header.name.toLowerCase(), 'edge-logout-id-token');
+          if (header.name.toLowerCase() !== 'set-cookie' || !/; *httponly/i.test(header.value)) continue;
+          assert.match(header.value, /^[^=]+=(el1\.|;)/);
+          sealed += 1;
+        }
+      }
+      assert.ok(sealed >= 2, 'one per login at least');
+    });
+  });
+}
+
+test('one logout ends them all in one browser', async () => {
+  const browser = await openBrowser();
+  try {
+    const pages = [];
+    for (const name of NAMES) {
+      const page = await browser.newPage();
+      await logIn(page, name);
+      pages.push(page);
+    }
+    assert.equal((await entries()).length, 3 * NAMES.length);
+    await logOutAtOp(browser);
+    assert.deepEqual(
+      deliveries.toSorted(),
+      NAMES.toSorted().map((name) => ['backchannel.success', name]),
+    );
+    assert.deepEqual(await entries(), []);
+    for (const page of pages) {
+      await page.reload();
+      assert.equal(await user(page), 'Logged in user: null');
+    }
+  } finally {
+    await browser.close();
+  }
+});

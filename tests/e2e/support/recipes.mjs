@@ -1,0 +1,83 @@
+// The apps of examples/recipes, each started as on a server of its own.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** A loopback port that nobody listens on. */
+export async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+const gunicorn = (module) => ({ built, port }) => [
+  [`${built}/bin/gunicorn`, '--bind', `127.0.0.1:${port}`, '--threads', '4', module],
+];
+
+/**
+ * What there is to know of each: the path of its OIDC callback, the cookie of its session, and the
+ * commands that start it, of which the last one serves.
+ */
+export const RECIPES = {
+  flask: { callback: 'callback', cookie: 'session', commands: gunicorn('app:app') },
+  django: {
+    callback: 'oidc/callback/',
+    cookie: 'sessionid',
+    commands: (app) => [
+      [`${app.built}/bin/python`, 'manage.py', 'migrate', '--verbosity', '0'],
+      ...gunicorn('notes.wsgi')(app),
+    ],
+  },
+};
+
+/** Starts the recipe `name` on `port`, and gives a function that stops it. */
+export async function startRecipe({ name, port, issuer, publicUrl }) {
+  const directory = fileURLToPath(new URL(`../../../examples/recipes/${name}`, import.meta.url));
+  const built = join(directory, '.built');
+  if (!existsSync(built)) throw new Error(`${built} is missing: run \`bash .make/tools.sh recipes\` first`);
+  const data = mkdtempSync(join(tmpdir(), `edge-logout-${name}-`));
+  const env = {
+    ...process.env,
+    OIDC_ISSUER: issuer,
+    OIDC_CLIENT_ID: name,
+    OIDC_CLIENT_SECRET: `the secret of ${name}`,
+    SECRET_KEY: crypto.randomUUID(),
+    PUBLIC_HOST: new URL(publicUrl).hostname,
+    DATABASE: join(data, 'db.sqlite3'),
+    PYTHONDONTWRITEBYTECODE: '1',
+  };
+  let output = '';
+  let server;
+  for (const [program, ...args] of RECIPES[name].commands({ built, port, data, publicUrl })) {
+    if (server) await ended(server);
+    server = spawn(program, args, { cwd: directory, env, stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [server.stdout, server.stderr]) stream.on('data', (text) => (output += text));
+  }
+  const exit = once(server, 'exit');
+  const stop = async () => {
+    server.kill();
+    await exit;
+    rmSync(data, { recursive: true, force: true });
+  };
+  const isUp = () => fetch(`http://127.0.0.1:${port}/`).then(() => true, () => false);
+  for (const end = Date.now() + 60_000; !(await isUp()); ) {
+    if (server.exitCode !== null || Date.now() > end) {
+      await stop();
+      throw new Error(`${name} does not start:\n${output}`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  return { stop, output: () => output };
+
+  async function ended(child) {
+    const [code] = await once(child, 'exit');
+    if (code !== 0) throw new Error(`${name}: ${child.spawnargs.join(' ')} failed:\n${output}`);
+  }
+}
