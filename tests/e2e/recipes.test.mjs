@@ -73,6 +73,10 @@ const click = (page, text) => page.getByText(text, { exact: true }).click();
 
 async function logIn(page, name) {
   await page.goto(url(name));
+  await logInHere(page);
+}
+
+async function logInHere(page) {
   assert.equal(await user(page), 'Logged in user: null');
   await click(page, 'Log in');
   // Another app's login has signed the user in at the OP perhaps.
@@ -109,11 +113,14 @@ function watch({ context }) {
 for (const name of NAMES) {
   const { callback, cookie: sessionCookie } = RECIPES[name];
   describe(name, () => {
-    let browser, page, answers;
+    let browser, page, stale, answers;
     before(async () => {
       browser = await openBrowser();
       answers = watch(browser);
       page = await browser.newPage();
+      // A tab that goes on showing the link to log in.
+      stale = await browser.newPage();
+      await stale.goto(url(name));
     });
     after(() => browser?.close());
 
@@ -143,6 +150,17 @@ for (const name of NAMES) {
       assert.equal(await user(page), 'Logged in user: admin');
     });
 
+    test('takes a new login on top of the old one', async () => {
+      const [before] = (await entries()).filter((key) => key.startsWith('session/'));
+      await browser.context.clearCookies({ domain: '127.0.0.1' });
+      await logInHere(stale);
+      await page.reload();
+      assert.equal(await user(page), 'Logged in user: admin');
+      const keys = await entries();
+      assert.equal(keys.length, 3, 'it has replaced the old one');
+      assert.ok(!keys.includes(before));
+    });
+
     test('forgets a user who logs out elsewhere', async () => {
       await logOutAtOp(browser);
       assert.deepEqual(deliveries, [['backchannel.success', name]]);
@@ -162,7 +180,7 @@ for (const name of NAMES) {
 
     test('has shown the browser neither a value of its cookies nor an announcement', async () => {
       const seen = await answers();
-      assert.equal(seen.filter((answer) => answer.url.startsWith(`${url(name)}/${callback}?`)).length, 2);
+      assert.equal(seen.filter((answer) => answer.url.startsWith(`${url(name)}/${callback}?`)).length, 3);
       let sealed = 0;
       for (const { headers } of seen) {
         for (const header of headers) {
@@ -172,7 +190,7 @@ for (const name of NAMES) {
           sealed += 1;
         }
       }
-      assert.ok(sealed >= 2, 'one per login at least');
+      assert.ok(sealed >= 3, 'one per login at least');
     });
   });
 }
