@@ -24,6 +24,14 @@ before(async () => {
   issuer = `http://127.0.0.1:${opPort}`;
   // Another host name than the OP's: cookies ignore ports.
   publicUrl = `http://localhost:${workerPort}`;
+  stops.push(
+    await startOp({
+      port: opPort,
+      workerUrl: publicUrl,
+      apps: Object.fromEntries(NAMES.map((name) => [name, RECIPES[name].callback])),
+      onEvent: (...event) => deliveries.push(event),
+    }),
+  );
   const bindings = { ISSUER_OP: { issuer, allow_insecure_http: true }, SEAL_KEYS: newSealKeys() };
   const starts = [];
   for (const name of NAMES) {
@@ -45,14 +53,6 @@ before(async () => {
   }
   const failed = (await Promise.allSettled(starts)).find(({ reason }) => reason);
   if (failed) throw failed.reason;
-  stops.push(
-    await startOp({
-      port: opPort,
-      workerUrl: publicUrl,
-      apps: Object.fromEntries(NAMES.map((name) => [name, RECIPES[name].callback])),
-      onEvent: (...event) => deliveries.push(event),
-    }),
-  );
   const worker = await startWorker({
     config: fileURLToPath(new URL('support/worker.toml', import.meta.url)),
     bindings,
