@@ -69,6 +69,18 @@ recipes() {
     "$built/bin/pip" install --quiet --disable-pip-version-check -r "examples/recipes/$name/requirements.txt"
     touch "$built/.complete"
   done
+  local sources
+  mapfile -t sources < <(cd examples/recipes/next-auth && find . -type f | LC_ALL=C sort)
+  if ! is_built next-auth "${sources[@]}"; then
+    say "installing and building next-auth once, into $built"
+    rm -rf "$built"
+    mkdir -p "$built"
+    (cd examples/recipes/next-auth && cp --parents "${sources[@]}" "$built")
+    (cd "$built" && npm install --no-save --no-audit --no-fund --loglevel=error >/dev/null)
+    (cd "$built" && NEXT_TELEMETRY_DISABLED=1 node_modules/.bin/next build >build.log 2>&1) ||
+      { cat "$built/build.log" >&2; exit 1; }
+    touch "$built/.complete"
+  fi
 }
 
 is_built() { # recipe, what its set-up is made of...

@@ -22,14 +22,16 @@ const gunicorn = (module) => ({ built, port }) => [
 ];
 
 /**
- * What there is to know of each: the path of its OIDC callback, the cookie of its session, and the
- * commands that start it, of which the last one serves.
+ * What there is to know of each: the path of its OIDC callback, the cookie of its session, the
+ * status with which it refuses a forged form, and the commands that start it, of which the last
+ * one serves.
  */
 export const RECIPES = {
-  flask: { callback: 'callback', cookie: 'session', commands: gunicorn('app:app') },
+  flask: { callback: 'callback', cookie: 'session', refused: 400, commands: gunicorn('app:app') },
   django: {
     callback: 'oidc/callback/',
     cookie: 'sessionid',
+    refused: 403,
     commands: (app) => [
       [`${app.built}/bin/python`, 'manage.py', 'migrate', '--verbosity', '0'],
       ...gunicorn('notes.wsgi')(app),
@@ -39,7 +41,19 @@ export const RECIPES = {
   express: {
     callback: 'callback',
     cookie: 'connect.sid',
+    refused: 403,
     commands: () => [[process.execPath, 'app.mjs']],
+  },
+  'next-auth': {
+    callback: 'api/auth/callback/op',
+    // A large one is split into `.0`, `.1` and so on.
+    cookie: 'next-auth.session-token*',
+    // The field that names the action of a form.
+    action: /\$ACTION_ID_\w+/,
+    refused: 500,
+    commands: ({ built, port }) => [
+      [process.execPath, `${built}/node_modules/.bin/next`, 'start', built, '-H', '127.0.0.1', '-p', `${port}`],
+    ],
   },
 };
 
@@ -56,13 +70,15 @@ export async function startRecipe({ name, port, issuer, publicUrl }) {
     OIDC_CLIENT_SECRET: `the secret of ${name}`,
     PORT: port,
     SECRET_KEY: crypto.randomUUID(),
+    NEXTAUTH_URL: `${publicUrl}/next-auth/api/auth`,
+    NEXT_TELEMETRY_DISABLED: '1',
     PUBLIC_HOST: new URL(publicUrl).hostname,
     DATABASE: join(data, 'db.sqlite3'),
     PYTHONDONTWRITEBYTECODE: '1',
   };
   let output = '';
   let server;
-  for (const [program, ...args] of RECIPES[name].commands({ built, port, data, publicUrl })) {
+  for (const [program, ...args] of RECIPES[name].commands({ built, port, data })) {
     if (server) await ended(server);
     server = spawn(program, args, { cwd: directory, env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [server.stdout, server.stderr]) stream.on('data', (text) => (output += text));

@@ -1,0 +1,21 @@
+/** The options of NextAuth: any OpenID Provider, sessions in NextAuth's encrypted cookie. */
+export const authOptions = {
+  secret: process.env.SECRET_KEY,
+  providers: [
+    {
+      id: 'op',
+      name: 'OP',
+      type: 'oauth',
+      wellKnown: `${process.env.OIDC_ISSUER}/.well-known/openid-configuration`,
+      clientId: process.env.OIDC_CLIENT_ID,
+      clientSecret: process.env.OIDC_CLIENT_SECRET,
+      authorization: { params: { scope: 'openid' } },
+      idToken: true,
+      checks: ['pkce', 'state'],
+      profile: ({ sub }) => ({ id: sub }),
+    },
+  ],
+  callbacks: {
+    session: ({ session, token }) => ({ ...session, user: { id: token.sub } }),
+  },
+};
