@@ -69,7 +69,11 @@ after(async () => {
 
 const url = (name) => `${publicUrl}/${name}`;
 const user = (page) => page.locator('.user').innerText();
-const click = (page, text) => page.getByText(text, { exact: true }).click();
+async function click(page, text) {
+  // Pages behind others draw seldom, and a click waits for that.
+  await page.bringToFront();
+  await page.getByText(text, { exact: true }).click();
+}
 
 async function logIn(page, name) {
   await page.goto(url(name));
