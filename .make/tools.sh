@@ -60,6 +60,8 @@ browser() {
 # `.built` in each recipe leads there.
 recipes() {
   python3 -c 'import ensurepip, venv' 2>/dev/null || debian 'Python with venv' python3 python3-venv
+  { [ -d /usr/share/tomcat10/skel ] && command -v java >/dev/null; } ||
+    debian 'Tomcat' tomcat10-user default-jre-headless
   local name
   for name in django flask; do
     is_built "$name" <(python3 --version) requirements.txt && continue

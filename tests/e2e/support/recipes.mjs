@@ -55,13 +55,21 @@ export const RECIPES = {
       [process.execPath, `${built}/node_modules/.bin/next`, 'start', built, '-H', '127.0.0.1', '-p', `${port}`],
     ],
   },
+  // Debian's.
+  tomcat: {
+    callback: 'callback',
+    cookie: 'JSESSIONID',
+    refused: 403,
+    leavesCookie: true,
+    commands: () => [['sh', 'start.sh']],
+  },
 };
 
 /** Starts the recipe `name` on `port`, and gives a function that stops it. */
 export async function startRecipe({ name, port, issuer, publicUrl }) {
   const directory = fileURLToPath(new URL(`../../../examples/recipes/${name}`, import.meta.url));
   const built = join(directory, '.built');
-  if (name !== 'express' && !existsSync(built)) throw new Error(`${built} is missing: run \`bash .make/tools.sh recipes\` first`);
+  if (!['express', 'tomcat'].includes(name) && !existsSync(built)) throw new Error(`${built} is missing: run \`bash .make/tools.sh recipes\` first`);
   const data = mkdtempSync(join(tmpdir(), `edge-logout-${name}-`));
   const env = {
     ...process.env,
@@ -72,7 +80,8 @@ export async function startRecipe({ name, port, issuer, publicUrl }) {
     SECRET_KEY: crypto.randomUUID(),
     NEXTAUTH_URL: `${publicUrl}/next-auth/api/auth`,
     NEXT_TELEMETRY_DISABLED: '1',
-    PUBLIC_HOST: new URL(publicUrl).hostname,
+    PUBLIC_URL: publicUrl,
+    DATA: data,
     DATABASE: join(data, 'db.sqlite3'),
     PYTHONDONTWRITEBYTECODE: '1',
   };

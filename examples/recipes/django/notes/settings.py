@@ -1,7 +1,8 @@
 import os
+from urllib.parse import urlsplit
 
 SECRET_KEY = os.environ["SECRET_KEY"]
-ALLOWED_HOSTS = [os.environ["PUBLIC_HOST"]]
+ALLOWED_HOSTS = [urlsplit(os.environ["PUBLIC_URL"]).hostname]
 # The public address is in X-Forwarded-Host and -Proto.
 USE_X_FORWARDED_HOST = True
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
