@@ -45,4 +45,4 @@ tools:
 	@mkdir -p tests/.output
 
 clean:
-	rm -rf target build tests/.output .wrangler node_modules
+	rm -rf target build tests/.output .wrangler node_modules examples/recipes/*/.built

@@ -7,7 +7,7 @@ import { newSealKeys, startWorker } from '../../.make/workerd.mjs';
 import { startOp } from '../../examples/playground/op.mjs';
 import { openBrowser } from './support/browser.mjs';
 import { kvContents } from './support/kv.mjs';
-import { RECIPES, freePort, startRecipe } from './support/recipes.mjs';
+import { RECIPES, freePorts, startRecipe } from './support/recipes.mjs';
 
 const NAMES = Object.keys(RECIPES);
 const FILE = { name: 'photo.jpg', mimeType: 'image/jpeg', buffer: randomBytes(1_000_000) };
@@ -16,11 +16,9 @@ const DIGEST = createHash('sha256').update(FILE.buffer).digest('hex');
 const deliveries = [];
 const log = [];
 const stops = [];
-const apps = {};
 let issuer, publicUrl, kv;
 before(async () => {
-  const opPort = await freePort();
-  const workerPort = await freePort();
+  const [opPort, workerPort, ...ports] = await freePorts(2 + NAMES.length);
   issuer = `http://127.0.0.1:${opPort}`;
   // Another host name than the OP's: cookies ignore ports.
   publicUrl = `http://localhost:${workerPort}`;
@@ -34,8 +32,8 @@ before(async () => {
   );
   const bindings = { ISSUER_OP: { issuer, allow_insecure_http: true }, SEAL_KEYS: newSealKeys() };
   const starts = [];
-  for (const name of NAMES) {
-    const port = await freePort();
+  for (const [at, name] of NAMES.entries()) {
+    const port = ports[at];
     bindings[`APP_${name.toUpperCase().replace('-', '_')}`] = {
       issuer,
       client_id: name,
@@ -44,12 +42,8 @@ before(async () => {
       origin: `http://127.0.0.1:${port}`,
       session_cookies: [RECIPES[name].cookie],
     };
-    starts.push(
-      startRecipe({ name, port, issuer, publicUrl }).then((app) => {
-        apps[name] = app;
-        stops.push(app.stop);
-      }),
-    );
+    const start = startRecipe({ name, port, issuer, publicUrl });
+    starts.push(start.then((stop) => stops.push(stop)));
   }
   const failed = (await Promise.allSettled(starts)).find(({ reason }) => reason);
   if (failed) throw failed.reason;
@@ -64,6 +58,7 @@ before(async () => {
 });
 after(async () => {
   for (const stop of stops.reverse()) await stop();
+  assert.ok(log.length > 0);
   assert.doesNotMatch(JSON.stringify(log), /eyJ|el1\.|admin/, 'the log names nobody');
 });
 
@@ -145,7 +140,8 @@ for (const name of NAMES) {
       await browser.shoot(page, `recipes-${name}-1-signed-in`);
       assert.equal((await entries()).length, 3, 'one session and its two indexes');
       const cookies = (await browser.context.cookies(url(name))).filter(({ httpOnly }) => httpOnly);
-      assert.ok(cookies.some((cookie) => cookie.name === sessionCookie.replace('*', '')));
+      const bearer = sessionCookie.replace('*', '');
+      assert.ok(cookies.some((cookie) => cookie.name === bearer), 'no script sees it');
       for (const cookie of cookies) assert.match(cookie.value, /^el1\./, cookie.name);
     });
 

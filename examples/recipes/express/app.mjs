@@ -30,8 +30,8 @@ const escape = (text = '') => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0
 
 pages.get('/', (req, res) => {
   const { user, note, uploaded } = req.session;
-  const form = (action, fields, attributes = '') =>
-    `<form method="post" action="/express/${action}" ${attributes}>
+  const form = (action, fields, type = 'application/x-www-form-urlencoded') =>
+    `<form method="post" action="/express/${action}" enctype="${type}">
      <input type="hidden" name="csrf" value="${csrf.generateToken(req)}">${fields}</form>`;
   res.send(`<!doctype html><html lang="en"><meta charset="utf-8"><title>express</title>
     <h1>express</h1><p class="user">Logged in user: ${escape(user ?? 'null')}</p>
@@ -40,7 +40,7 @@ pages.get('/', (req, res) => {
         ? `<p class="note">${escape(note)}</p>
            ${form('note', '<input name="note"> <button>Save</button>')}
            <p class="upload">${escape(uploaded)}</p>
-           ${form('upload', '<input type="file" name="file"> <button>Upload</button>', 'enctype="multipart/form-data"')}
+           ${form('upload', '<input type="file" name="file"> <button>Upload</button>', 'multipart/form-data')}
            ${form('logout', '<button>Log out</button>')}`
         : '<p><a href="/express/login">Log in</a></p>'
     }</html>`);

@@ -7,14 +7,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-/** A loopback port that nobody listens on. */
-export async function freePort() {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address();
-  server.close();
-  await once(server, 'close');
-  return port;
+/** Loopback ports that nobody listens on, all different. */
+export async function freePorts(count) {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'));
+  await Promise.all(servers.map((server) => once(server, 'listening')));
+  const ports = servers.map((server) => server.address().port);
+  for (const server of servers) server.close();
+  await Promise.all(servers.map((server) => once(server, 'close')));
+  return ports;
 }
 
 const gunicorn = (module) => ({ built, port }) => [
@@ -52,7 +52,7 @@ export const RECIPES = {
     action: /\$ACTION_ID_\w+/,
     refused: 500,
     commands: ({ built, port }) => [
-      [process.execPath, `${built}/node_modules/.bin/next`, 'start', built, '-H', '127.0.0.1', '-p', `${port}`],
+      [`${built}/node_modules/.bin/next`, 'start', built, '--hostname', '127.0.0.1', '--port', `${port}`],
     ],
   },
   // Debian's.
@@ -65,11 +65,15 @@ export const RECIPES = {
   },
 };
 
-/** Starts the recipe `name` on `port`, and gives a function that stops it. */
+/** Starts the recipe `name` on `port`; gives a function that stops it. */
 export async function startRecipe({ name, port, issuer, publicUrl }) {
   const directory = fileURLToPath(new URL(`../../../examples/recipes/${name}`, import.meta.url));
   const built = join(directory, '.built');
-  if (!['express', 'tomcat'].includes(name) && !existsSync(built)) throw new Error(`${built} is missing: run \`bash .make/tools.sh recipes\` first`);
+  const { commands } = RECIPES[name];
+  // Commands that ask for nothing need nothing installed.
+  if (commands.length > 0 && !existsSync(built)) {
+    throw new Error(`${built} is missing: run \`bash .make/tools.sh recipes\` first`);
+  }
   const data = mkdtempSync(join(tmpdir(), `edge-logout-${name}-`));
   const env = {
     ...process.env,
@@ -87,7 +91,7 @@ export async function startRecipe({ name, port, issuer, publicUrl }) {
   };
   let output = '';
   let server;
-  for (const [program, ...args] of RECIPES[name].commands({ built, port, data })) {
+  for (const [program, ...args] of commands({ built, port })) {
     if (server) await ended(server);
     server = spawn(program, args, { cwd: directory, env, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [server.stdout, server.stderr]) stream.on('data', (text) => (output += text));
@@ -106,7 +110,7 @@ export async function startRecipe({ name, port, issuer, publicUrl }) {
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-  return { stop, output: () => output };
+  return stop;
 
   async function ended(child) {
     const [code] = await once(child, 'exit');
