@@ -11,8 +11,11 @@ import { startTestOp } from './op.mjs';
 /** Beginnings of tokens and seals, the tests' users, session ids and cookie values. */
 const SECRETS = /eyJ|el1\.|alice|user-subject|"s1"|secret/;
 
-/** Starts it; `issuerPath` is the path of the issuer, `bindings` replace or add variables. */
-export async function startWorld({ issuerPath, bindings, entry } = {}) {
+/**
+ * Starts it; `issuerPath` is the path of the issuer, `bindings` replace or add variables; `bare`
+ * leaves nothing but workerd and the Worker between client and app.
+ */
+export async function startWorld({ issuerPath, bindings, entry, bare } = {}) {
   const op = await startTestOp({ path: issuerPath });
   const logs = [];
   const leaks = [];
@@ -22,7 +25,8 @@ export async function startWorld({ issuerPath, bindings, entry } = {}) {
     app: (req, res) => res.end('app'),
     sealKeys: newSealKeys(),
   };
-  const origin = createServer((req, res) => world.app(req, res));
+  // Headers as large as Cloudflare lets them through.
+  const origin = createServer({ maxHeaderSize: 128 << 10 }, (req, res) => world.app(req, res));
   origin.on('upgrade', (req, socket, head) => world.upgrade(req, socket, head));
   origin.listen(0, '127.0.0.1');
   await once(origin, 'listening');
@@ -39,6 +43,7 @@ export async function startWorld({ issuerPath, bindings, entry } = {}) {
   const worker = await startWorker({
     config: fileURLToPath(new URL('worker.toml', import.meta.url)),
     entry,
+    bare,
     bindings: {
       // Without `origin` a request goes to its own address: here the app's, by the Host header.
       APP_DIRECT: direct,
@@ -54,6 +59,7 @@ export async function startWorld({ issuerPath, bindings, entry } = {}) {
     },
   });
   world.kv = worker.kv;
+  world.port = worker.url.port;
   world.originHost = `127.0.0.1:${origin.address().port}`;
   world.shop = { name: 'SHOP', issuer: op.issuer, client: 'shop' };
   world.wiki = { name: 'WIKI', issuer: op.issuer, client: 'wiki' };
@@ -90,6 +96,7 @@ export async function startWorld({ issuerPath, bindings, entry } = {}) {
       path,
       method,
       headers: { host: 'app.test', ...headers },
+      maxHeaderSize: 128 << 10,
     });
     req.end(body);
     const res = await new Promise((response, failed) => {
@@ -102,6 +109,7 @@ export async function startWorld({ issuerPath, bindings, entry } = {}) {
     const chunks = await res.toArray();
     return {
       status: res.statusCode,
+      statusText: res.statusMessage,
       headers: res.headers,
       setCookies: res.headers['set-cookie'] ?? [],
       body: Buffer.concat(chunks),
