@@ -27,11 +27,13 @@ const ENCODED = {
 };
 
 /** As long as Cloudflare lets through: 128 KB of headers, a URL of 16 KB. */
-const MANY = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`x-many-${i}`, `${i} ${'v'.repeat(200)}`]));
+const MANY = Object.fromEntries(
+  Array.from({ length: 500 }, (_, i) => [`x-many-${i}`, `${i} ${'v'.repeat(200)}`]),
+);
 const LONG = `/shop/x?${'long'.repeat(4000)}`;
 
 for (const [name, enter] of Object.entries(WAYS)) {
-  describe(`an exchange ${name}`, () => {
+  describe(`an exchange ${name}`, { timeout: 30_000 }, () => {
     let way;
     before(async () => {
       way = await enter(world);
@@ -52,10 +54,14 @@ for (const [name, enter] of Object.entries(WAYS)) {
       return { seen: seen[0], got };
     };
 
-    for (const status of [200, 201, 202, 203, 204, 205, 206, 226, 300, 304, 400, 401, 402, 403, 404, 409, 410, 412, 416, 418, 429, 451, 500, 502, 503, 511, 599]) {
+    for (const status of [
+      200, 201, 202, 203, 204, 205, 206, 226, 300, 304, 400, 401, 402, 403, 404, 409, 410, 412, 416, 418, 429,
+      451, 500, 502, 503, 511, 599,
+    ]) {
       test(`keeps the status ${status}, its reason and headers`, async () => {
         const { got } = await exchange((res) => {
-          res.writeHead(status, 'As The App Says', { 'x-app': 'a', 'retry-after': '7', 'www-authenticate': 'Basic' }).end();
+          const headers = { 'x-app': 'a', 'retry-after': '7', 'www-authenticate': 'Basic' };
+          res.writeHead(status, 'As The App Says', headers).end();
         });
         assert.equal(`${got.status} ${got.statusText}`, `${status} As The App Says`);
         assert.equal(got.headers['x-app'], 'a');
@@ -81,19 +87,32 @@ for (const [name, enter] of Object.entries(WAYS)) {
 
     for (const status of [301, 302, 303, 307, 308]) {
       test(`leaves the redirect ${status} to the browser`, async () => {
-        for (const location of [`http://${world.originHost}/shop/next`, '../next?a#b', 'https://elsewhere.test/%7e']) {
-          const { seen, got } = await exchange((res) => res.writeHead(status, { location }).end('moved'), { method: 'POST', body: 'form' });
+        for (const location of [
+          `http://${world.originHost}/shop/next`,
+          '../next?a#b',
+          'https://elsewhere.test/%7e',
+        ]) {
+          const { seen, got } = await exchange((res) => res.writeHead(status, { location }).end('moved'), {
+            method: 'POST',
+            body: 'form',
+          });
           assert.equal(seen.method, 'POST');
           assert.equal(`${got.status} ${got.headers.location} ${got.body}`, `${status} ${location} moved`);
         }
       });
     }
 
-    const REQUESTS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'PROPFIND', 'PROPPATCH', 'MKCOL', 'COPY', 'MOVE', 'LOCK', 'UNLOCK', 'REPORT', 'SEARCH', 'PURGE', 'QUERY'];
-    for (const method of REQUESTS) {
+    // What the runtime knows; it answers others with 501 itself.
+    const METHODS =
+      'GET POST PUT PATCH DELETE OPTIONS PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK REPORT SEARCH PURGE QUERY';
+    for (const method of METHODS.split(' ')) {
       test(`keeps the method ${method}, with and without a body`, async () => {
         for (const body of [undefined, 'a body']) {
-          const { seen, got } = await exchange((res, req) => res.end(`got ${req.bytes}`), { method, body, headers: body && { 'content-length': '6' } });
+          const { seen, got } = await exchange((res, req) => res.end(`got ${req.bytes}`), {
+            method,
+            body,
+            headers: body && { 'content-length': '6' },
+          });
           assert.equal(seen.method, method);
           assert.equal(got.body.toString(), `got ${body ?? ''}`);
           if (body) assert.equal(seen.headers['content-length'], '6');
@@ -104,7 +123,8 @@ for (const [name, enter] of Object.entries(WAYS)) {
 
     test('keeps HEAD, and the length of what is not sent', async () => {
       const { seen, got } = await exchange(
-        (res) => res.writeHead(200, { 'content-length': '12345', 'content-encoding': 'gzip', etag: '"1"' }).end(),
+        (res) =>
+          res.writeHead(200, { 'content-length': '12345', 'content-encoding': 'gzip', etag: '"1"' }).end(),
         { method: 'HEAD' },
       );
       assert.equal(seen.method, 'HEAD');
@@ -115,9 +135,14 @@ for (const [name, enter] of Object.entries(WAYS)) {
 
     test('keeps how both bodies are framed', async () => {
       for (const framing of [{ 'content-length': '4' }, { 'transfer-encoding': 'chunked' }]) {
-        const { seen, got } = await exchange((res) => res.writeHead(200, framing).end('body'), { method: 'POST', headers: framing, body: 'body' });
+        const { seen, got } = await exchange((res) => res.writeHead(200, framing).end('body'), {
+          method: 'POST',
+          headers: framing,
+          body: 'body',
+        });
         for (const { headers } of [seen, got]) {
-          for (const header of ['content-length', 'transfer-encoding']) assert.equal(headers[header], framing[header]);
+          for (const header of ['content-length', 'transfer-encoding'])
+            assert.equal(headers[header], framing[header]);
         }
         assert.equal(`${seen.bytes} ${got.body}`, 'body body');
       }
@@ -126,7 +151,11 @@ for (const [name, enter] of Object.entries(WAYS)) {
     for (const [coding, body] of Object.entries(ENCODED)) {
       test(`hands on ${coding} byte for byte, both ways`, async () => {
         const headers = { 'content-encoding': coding, 'content-type': 'text/plain' };
-        const { seen, got } = await exchange((res) => res.writeHead(200, headers).end(body), { method: 'POST', headers, body });
+        const { seen, got } = await exchange((res) => res.writeHead(200, headers).end(body), {
+          method: 'POST',
+          headers,
+          body,
+        });
         assert.equal(seen.headers['content-encoding'], coding);
         assert.equal(digest(seen.bytes), digest(body));
         assert.equal(got.headers['content-encoding'], coding);
@@ -137,20 +166,36 @@ for (const [name, enter] of Object.entries(WAYS)) {
     // In production Cloudflare itself says what it takes.
     for (const coding of [undefined, 'zstd, deflate;q=0.5', 'identity']) {
       test(`asks for the encoding ${coding}, as the client does`, async () => {
-        const { seen } = await exchange((res) => res.end(), { headers: coding && { 'accept-encoding': coding } });
+        const { seen } = await exchange((res) => res.end(), {
+          headers: coding && { 'accept-encoding': coding },
+        });
         assert.equal(seen.headers['accept-encoding'], coding);
       });
     }
 
     const CONDITIONS = {
-      206: [{ range: 'bytes=1-2', 'if-range': '"1"' }, { 'content-range': 'bytes 1-2/5', 'content-length': '2', etag: '"1"' }, 'bc'],
-      304: [{ 'if-none-match': 'W/"1", "2"', 'if-modified-since': 'Sun, 22 Nov 2026 00:00:00 GMT' }, { etag: '"2"', 'cache-control': 'private, max-age=9' }, ''],
-      412: [{ 'if-match': '"0"', 'if-unmodified-since': 'Sun, 22 Nov 2026 00:00:00 GMT' }, { etag: '"1"' }, 'changed'],
+      206: [
+        { range: 'bytes=1-2', 'if-range': '"1"' },
+        { 'content-range': 'bytes 1-2/5', 'content-length': '2', etag: '"1"' },
+        'bc',
+      ],
+      304: [
+        { 'if-none-match': 'W/"1", "2"', 'if-modified-since': 'Sun, 22 Nov 2026 00:00:00 GMT' },
+        { etag: '"2"', 'cache-control': 'private, max-age=9' },
+        '',
+      ],
+      412: [
+        { 'if-match': '"0"', 'if-unmodified-since': 'Sun, 22 Nov 2026 00:00:00 GMT' },
+        { etag: '"1"' },
+        'changed',
+      ],
       416: [{ range: 'bytes=9-' }, { 'content-range': 'bytes */5' }, ''],
     };
     for (const [status, [conditions, headers, body]] of Object.entries(CONDITIONS)) {
       test(`keeps the conditions that ${status} answers`, async () => {
-        const { seen, got } = await exchange((res) => res.writeHead(status, headers).end(body), { headers: conditions });
+        const { seen, got } = await exchange((res) => res.writeHead(status, headers).end(body), {
+          headers: conditions,
+        });
         for (const [header, value] of Object.entries(conditions)) assert.equal(seen.headers[header], value);
         assert.equal(got.status, Number(status));
         for (const [header, value] of Object.entries(headers)) assert.equal(got.headers[header], value);
@@ -159,10 +204,17 @@ for (const [name, enter] of Object.entries(WAYS)) {
     }
 
     test('keeps header values that are not ASCII, empty, or several', async () => {
-      const headers = { 'x-latin': 'caf\xe9 \xff', 'x-utf-8': Buffer.from('é€').toString('latin1'), 'x-empty': '', 'x-two': ['1', '2'], vary: ['A', 'B'] };
+      const headers = {
+        'x-latin': 'caf\xe9 \xff',
+        'x-utf-8': Buffer.from('é€').toString('latin1'),
+        'x-empty': '',
+        'x-two': ['1', '2'],
+        vary: ['A', 'B'],
+      };
       const { seen, got } = await exchange((res) => res.writeHead(200, headers).end(), { headers });
       for (const side of [seen, got]) {
-        for (const [header, value] of Object.entries(headers)) assert.equal(side.headers[header], [value].flat().join(', '));
+        for (const [header, value] of Object.entries(headers))
+          assert.equal(side.headers[header], [value].flat().join(', '));
       }
     });
 
@@ -173,8 +225,17 @@ for (const [name, enter] of Object.entries(WAYS)) {
       }
     });
 
-    // The runtime folds `.`, `..` and `\` of paths and escapes `'` in queries before we see the URL.
-    for (const path of ['/shop', '/shop?', '/shop//a//', '/shop/a%2Fb;c/~d', '/shop/%2e%2e%2fx/%zz/%E9', "/shop/a'b|c!$()*,:@[]", '/shop/x?q=%20&x=[1]&u=http://x/', '/shop/x?x=%zz&y=%E9&+=a+b&&=&z={}|^`\\!$()*,;:@~', LONG]) {
+    for (const path of [
+      '/shop',
+      '/shop?',
+      '/shop//a//',
+      '/shop/a%2Fb;c/~d',
+      '/shop/%2e%2e%2fx/%zz/%E9',
+      "/shop/a'b|c!$()*,:@[]",
+      '/shop/x?q=%20&x=[1]&u=http://x/',
+      '/shop/x?x=%zz&y=%E9&+=a+b&&=&z={}|^`\\!$()*,;:@~',
+      LONG,
+    ]) {
       test(`keeps the address ${path.slice(0, 60)}`, async () => {
         const { seen } = await exchange((res) => res.end(), { path });
         assert.equal(seen.url, path);
@@ -205,7 +266,10 @@ for (const [name, enter] of Object.entries(WAYS)) {
         res.addTrailers({ 'x-sum': '1' });
         res.end();
       };
-      const req = world.open('/shop/x', { method: 'POST', headers: { ...way.sends, te: 'trailers', trailer: 'x-sum' } });
+      const req = world.open('/shop/x', {
+        method: 'POST',
+        headers: { ...way.sends, te: 'trailers', trailer: 'x-sum' },
+      });
       req.write('body');
       req.addTrailers({ 'x-sum': '1' });
       req.end();
@@ -215,89 +279,3 @@ for (const [name, enter] of Object.entries(WAYS)) {
     });
   });
 }
-
-describe('an answer', () => {
-  test('keeps several cookies, in order and to the letter', async () => {
-    const cookies = ['a=1; Path=/; Expires=Wed, 01 Jan 2098 00:00:00 GMT', 'b="x y"; Priority=High', 'a=2', 'é=café'];
-    const utf8 = cookies.map((line) => Buffer.from(line).toString('latin1'));
-    for (const [sets, sealed] of [[utf8, false], [utf8.toSpliced(1, 0, 'shop.sid=1'), true]]) {
-      world.app = (_, res) => res.writeHead(200, { 'set-cookie': sets }).end();
-      const { setCookies } = await world.request('/shop/x');
-      if (sealed) assert.match(setCookies.splice(1, 1)[0], /^shop\.sid=el1\./);
-      assert.deepEqual(setCookies, utf8);
-    }
-  });
-
-  test('keeps cookies in other encodings than UTF-8 only where nothing is sealed', async () => {
-    // The runtime reads headers as UTF-8: what is none cannot be read, nor written again.
-    for (const [sets, expected] of [[['a=caf\xe9'], 'a=caf\xe9'], [['a=caf\xe9', 'shop.sid=1'], 'a=caf\xef\xbf\xbd']]) {
-      world.app = (_, res) => res.writeHead(200, { 'set-cookie': sets }).end();
-      assert.equal((await world.request('/shop/x')).setCookies[0], expected);
-    }
-  });
-});
-
-describe('a request', () => {
-  test('has the headers that only we may set from us alone, however the client spells its own', async () => {
-    let seen;
-    world.app = (req, res) => {
-      seen = req.headers;
-      res.end();
-    };
-    await world.request('/shop/x', {
-      headers: {
-        'X-Forwarded-Host': ['evil.test', 'evil.test'],
-        x_forwarded_host: 'evil.test',
-        'X_FORWARDED-host': 'evil.test',
-        'X-FORWARDED-PROTO': 'evil',
-        'x-forwarded_proto': 'evil',
-        'x-forwarded-for': ['evil', 'evil'],
-        'X-Forwarded-For_': 'evil',
-        'x-forwarded-port': 'evil',
-        'x-forwarded-prefix': 'evil',
-        'x-forwarded-user': 'evil',
-        Forwarded: ['host=evil', 'host=evil'],
-        'Edge-Logout-Id-Token': ['evil', 'evil'],
-        EDGE_LOGOUT_ID_TOKEN: 'evil',
-        'edge-logout_other': 'evil',
-        'cf-connecting-ip': '203.0.113.7',
-        'x-other': 'kept',
-        x_other: 'kept',
-      },
-    });
-    const { host, connection, ...rest } = seen;
-    assert.deepEqual(rest, {
-      'cf-connecting-ip': '203.0.113.7',
-      'x-forwarded-for': '203.0.113.7',
-      'x-forwarded-host': 'app.test',
-      'x-forwarded-proto': 'http',
-      'x-other': 'kept',
-      x_other: 'kept',
-    });
-    assert.equal(host, world.originHost);
-  });
-
-  test('without a configured origin goes to its own address', async () => {
-    let seen;
-    world.app = (req, res) => {
-      seen = req;
-      res.writeHead(302, { location: '/direct/next', 'set-cookie': 'direct.sid=1; Path=/direct' }).end();
-    };
-    const answer = await world.request('/direct/a?b', {
-      method: 'POST',
-      headers: { host: world.originHost, 'x-forwarded-host': 'kept.test', edge_logout_x: 'evil', cookie: 'direct.sid=raw; a=1' },
-      body: 'body',
-    });
-    assert.equal(answer.status, 302);
-    assert.match(answer.setCookies[0], /^direct\.sid=el1\./);
-    assert.equal(`${seen.method} ${seen.headers.host}${seen.url}`, `POST ${world.originHost}/direct/a?b`);
-    assert.equal(seen.headers['x-forwarded-host'], 'kept.test', 'Cloudflare’s own, in production');
-    assert.equal(seen.headers.edge_logout_x, undefined);
-    assert.equal(seen.headers.cookie, 'a=1');
-  });
-
-  test('of a method that the runtime does not know never comes so far', async () => {
-    world.app = () => assert.fail();
-    assert.equal((await world.request('/shop/x', { method: 'BREW' })).status, 501);
-  });
-});

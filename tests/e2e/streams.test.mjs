@@ -2,9 +2,9 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { readFileSync, readdirSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
+import { filesOf, memoryOf, pidOfWorkerd } from './support/process.mjs';
 import { WAYS, assertWay } from './support/ways.mjs';
 import { startWorld } from './support/world.mjs';
 
@@ -12,23 +12,9 @@ let world;
 let workerd;
 before(async () => {
   world = await startWorld({ bare: true });
-  workerd = childNamed('workerd');
+  workerd = pidOfWorkerd();
 });
 after(() => world?.stop());
-
-/** The process id of our child of that name. */
-function childNamed(name) {
-  const isIt = (pid) => {
-    try {
-      // pid (name) state parent …
-      const [, comm, parent] = readFileSync(`/proc/${pid}/stat`, 'latin1').match(/\((.*)\) \S (\d+)/s);
-      return comm === name && Number(parent) === process.pid;
-    } catch {
-      return false; // it has ended
-    }
-  };
-  return readdirSync('/proc').filter((pid) => /^\d+$/.test(pid)).find(isIt);
-}
 
 const MB = 1 << 20;
 const SIZE = 100;
@@ -36,9 +22,6 @@ const block = randomBytes(MB);
 const whole = createHash('sha256')
   .update(Buffer.concat(Array(SIZE).fill(block)))
   .digest('hex');
-/** workerd's resident memory, in MB. */
-const memory = () => Number(readFileSync(`/proc/${workerd}/status`, 'latin1').match(/VmRSS:\s+(\d+) kB/)[1]) / 1024;
-
 /** Writes all 100 MB as fast as they are taken; calls `blocked` once they are not, or all are. */
 async function pour(stream, blocked) {
   for (let i = 0; i < SIZE; i += 1) {
@@ -53,17 +36,17 @@ async function pour(stream, blocked) {
 
 /** Carries 100 MB from one end to the other, which does not read before the first is held up. */
 async function carry(from, to) {
-  const start = memory();
+  const start = memoryOf(workerd);
   const taken = await new Promise((blocked) => pour(from, blocked));
   assert.ok(taken < SIZE, 'the writer waits for the reader');
   const hash = createHash('sha256');
-  let peak = memory();
+  let peak = memoryOf(workerd);
   let got = 0;
   for await (const chunk of to) {
     hash.update(chunk);
     const mb = Math.floor(got / MB);
     got += chunk.length;
-    if (Math.floor(got / MB) > mb) peak = Math.max(peak, memory());
+    if (Math.floor(got / MB) > mb) peak = Math.max(peak, memoryOf(workerd));
   }
   assert.equal(hash.digest('hex'), whole);
   assert.ok(peak - start < 40, `workerd grew from ${start} MB to ${peak} MB`);
@@ -187,16 +170,16 @@ for (const [name, enter] of Object.entries(WAYS)) {
     }
 
     test('leaves nothing open where it was broken, and the Worker serves on', async () => {
-      const files = () => readdirSync(`/proc/${workerd}/fd`).length;
-      const start = files();
+      const start = filesOf(workerd);
       for (let i = 0; i < 30; i += 1) {
         const { req, res } = await meet({ method: 'POST' });
         res.write('half');
         await answerTo(req);
         req.destroy();
       }
-      for (const end = Date.now() + 5000; files() > start + 10 && Date.now() < end; ) await setTimeout(10);
-      assert.ok(files() <= start + 10, `${start} open files became ${files()}`);
+      for (const end = Date.now() + 5000; filesOf(workerd) > start + 10 && Date.now() < end;)
+        await setTimeout(10);
+      assert.ok(filesOf(workerd) <= start + 10, `${start} open files became ${filesOf(workerd)}`);
       const { req, res } = await meet();
       res.end('on');
       assert.equal((await (await answerTo(req)).toArray()).join(''), 'on');
