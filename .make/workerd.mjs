@@ -20,10 +20,12 @@ export const newSealKeys = () =>
  *
  * `config` is the path of a wrangler.toml; `bindings` replace or add variables and secrets;
  * `port` 0 takes any. Each line that the Worker logs goes to `onLog`. `entry` is the path
- * of a module around the built one. `bare` leaves out Miniflare's own Worker in front, which
- * rebuilds every answer and takes `X-Forwarded-Proto` from clients.
+ * of a module around the built one; `services` are functions to bind as Workers. `bare` leaves out
+ * Miniflare's own Worker in front, which rebuilds every answer and takes `X-Forwarded-Proto` from
+ * clients.
  */
-export async function startWorker({ config, bindings = {}, port = 0, onLog = () => {}, entry, bare }) {
+export async function startWorker(setup) {
+  const { config, bindings = {}, port = 0, onLog = () => {}, entry, services, bare } = setup;
   const script = join(root, 'build/index.js');
   if (!existsSync(script)) throw new Error('build/index.js is missing: run `make build` first');
   const { modulesRules: _, ...options } = unstable_getMiniflareWorkerOptions(config).workerOptions;
@@ -47,6 +49,7 @@ export async function startWorker({ config, bindings = {}, port = 0, onLog = () 
             { type: 'CompiledWasm', path: join(root, 'build/index_bg.wasm') },
           ],
           bindings: { ...options.bindings, ...bindings },
+          serviceBindings: { ...options.serviceBindings, ...services },
         },
       ],
     }),

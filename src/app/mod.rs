@@ -9,7 +9,6 @@ pub mod keys;
 pub mod kv_sessions;
 pub mod logout;
 pub mod ports;
-pub mod sealing;
 pub mod verify;
 
 #[cfg(test)]

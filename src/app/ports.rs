@@ -11,7 +11,6 @@ use crate::domain::{
     jws::Algorithm,
     key_cache::KeyCache,
     refusal::Refusal,
-    seal::KeyName,
     session::{Birth, BirthRefused, Life, Scope, Session},
     time::Timestamp,
     url::HttpUrl,
@@ -53,23 +52,6 @@ pub trait World {
         signature: &[u8],
     ) -> bool;
 
-    /// Encrypts and authenticates with AES-256-GCM under the key derived from `secret` for `key`
-    /// ([`crate::domain::seal::derivation_info`]); ciphertext and tag.
-    ///
-    /// # Errors
-    /// [`Unavailable`] if the runtime cannot.
-    async fn encrypt(&self, keyed: &Keyed<'_>, plaintext: &[u8]) -> Result<Vec<u8>, Unavailable>;
-
-    /// The inverse; `None` if it is no ciphertext of that key, nonce and associated data.
-    ///
-    /// # Errors
-    /// [`Unavailable`] if the runtime cannot: nothing is known about the ciphertext then.
-    async fn decrypt(
-        &self,
-        keyed: &Keyed<'_>,
-        ciphertext: &[u8],
-    ) -> Result<Option<Vec<u8>>, Unavailable>;
-
     /// What is known of `issuer`'s keys; lives as long as the isolate. Never borrowed across an
     /// `await`.
     fn with_key_cache<T>(&self, issuer: &str, use_it: impl FnOnce(&mut KeyCache) -> T) -> T;
@@ -79,19 +61,6 @@ pub trait World {
 
     /// Writes one line to the log.
     fn record(&self, event: &Event<'_>);
-}
-
-/// The parameters of one encryption.
-#[derive(Clone, Copy)]
-pub struct Keyed<'a> {
-    /// The configured secret.
-    pub secret: &'a [u8; 32],
-    /// Which derived key.
-    pub name: &'a KeyName,
-    /// The nonce.
-    pub nonce: &'a [u8; 12],
-    /// Authenticated beside the plaintext.
-    pub associated_data: &'a [u8],
 }
 
 /// A key-value namespace. A storage error is never "absent".

@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use aes_gcm::{Aes256Gcm, KeyInit as _, aead::Aead as _, aead::Payload};
 use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
 use jwt_compact::{
     Algorithm as _,
@@ -23,7 +22,7 @@ use super::{
     front::{Forward, Origin, Reply},
     kv_sessions::{Budget, KvSessions},
     logout::Delivery,
-    ports::{Body, Keyed, Kv, Page, Unavailable, World},
+    ports::{Body, Kv, Page, Unavailable, World},
 };
 use crate::domain::{
     config::{self, App, Config},
@@ -32,7 +31,6 @@ use crate::domain::{
     key_cache::KeyCache,
     limits,
     refusal::Refusal,
-    seal,
     time::Timestamp,
     url::HttpUrl,
 };
@@ -41,6 +39,7 @@ pub use pollster::block_on;
 
 pub const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 pub const ISSUER: &str = "https://op.example/";
+pub const ANNOUNCE_KEY: &str = "0123456789abcdef0123456789abcdef";
 pub const KEY_SET: &str = "https://op.example/jwks";
 
 /// Two apps on one host.
@@ -50,6 +49,16 @@ pub fn config() -> Config {
 
 /// The same, with more fields for the issuer and for the first app.
 pub fn config_with(issuer: &Value, shop: &Value) -> Config {
+    let key = Base64::encode_string(&[7; 32]);
+    configured(issuer, shop, &json!([{ "id": "k1", "key": key }]))
+}
+
+/// The same, with these keys for seals.
+pub fn config_with_keys(keys: &Value) -> Config {
+    configured(&json!({}), &json!({}), keys)
+}
+
+fn configured(issuer: &Value, shop: &Value, seal_keys: &Value) -> Config {
     let variable = |name: &str, value: Value, more: &Value| {
         let fields = value.as_object().unwrap().iter();
         let fields: Value = fields
@@ -70,15 +79,14 @@ pub fn config_with(issuer: &Value, shop: &Value) -> Config {
         })
     };
     let main = json!({ "issuer": ISSUER, "jwks_uri": KEY_SET });
-    let key = Base64::encode_string(&[7; 32]);
-    let seal_keys = json!([{ "id": "k1", "key": key }]);
-    config::parse(&[
+    let variables = [
         variable("ISSUER_MAIN", main, issuer),
         variable("APP_SHOP", app("shop"), shop),
         variable("APP_WIKI", app("wiki"), &json!({})),
         ("SEAL_KEYS".to_owned(), seal_keys.to_string()),
-    ])
-    .unwrap()
+        ("ANNOUNCE_KEY_SHOP".to_owned(), ANNOUNCE_KEY.to_owned()),
+    ];
+    config::parse(&variables, NOW).unwrap()
 }
 
 pub fn app(config: &Config, name: &str) -> Rc<App> {
@@ -157,8 +165,6 @@ pub struct FakeWorld {
     pub documents: RefCell<HashMap<String, String>>,
     pub fetches: Cell<usize>,
     pub log: RefCell<Vec<String>>,
-    /// Whether the runtime's cryptography is out of order.
-    pub cannot_decrypt: Cell<bool>,
     random: Cell<u8>,
     caches: RefCell<HashMap<String, KeyCache>>,
     known: RefCell<Vec<String>>,
@@ -172,7 +178,6 @@ impl FakeWorld {
             documents: RefCell::new([(KEY_SET.to_owned(), key_set())].into()),
             fetches: Cell::default(),
             log: RefCell::default(),
-            cannot_decrypt: Cell::default(),
             random: Cell::default(),
             caches: RefCell::default(),
             known: RefCell::default(),
@@ -237,29 +242,6 @@ impl World for FakeWorld {
             .is_ok_and(|signature| Rsa::rs256().verify_signature(&signature, &key, signed))
     }
 
-    async fn encrypt(&self, keyed: &Keyed<'_>, plaintext: &[u8]) -> Result<Vec<u8>, Unavailable> {
-        let payload = Payload {
-            msg: plaintext,
-            aad: keyed.associated_data,
-        };
-        Ok(cipher(keyed).encrypt(keyed.nonce.into(), payload).unwrap())
-    }
-
-    async fn decrypt(
-        &self,
-        keyed: &Keyed<'_>,
-        ciphertext: &[u8],
-    ) -> Result<Option<Vec<u8>>, Unavailable> {
-        if self.cannot_decrypt.get() {
-            return Err(Unavailable("decryption_failed"));
-        }
-        let payload = Payload {
-            msg: ciphertext,
-            aad: keyed.associated_data,
-        };
-        Ok(cipher(keyed).decrypt(keyed.nonce.into(), payload).ok())
-    }
-
     fn with_key_cache<T>(&self, issuer: &str, use_it: impl FnOnce(&mut KeyCache) -> T) -> T {
         use_it(
             self.caches
@@ -291,14 +273,6 @@ async fn yield_once() {
         Poll::Pending
     })
     .await;
-}
-
-fn cipher(keyed: &Keyed<'_>) -> Aes256Gcm {
-    let mut key = [0; 32];
-    hkdf::Hkdf::<sha2::Sha256>::new(None, keyed.secret)
-        .expand(seal::derivation_info(keyed.name).as_bytes(), &mut key)
-        .unwrap();
-    Aes256Gcm::new(&key.into())
 }
 
 /// What goes wrong with one KV call.

@@ -23,6 +23,14 @@ impl<C> Deref for Verified<C> {
     }
 }
 
+impl<C> Verified<C> {
+    /// The claims alone.
+    #[must_use]
+    pub fn into_inner(self) -> C {
+        self.0
+    }
+}
+
 /// Why a token was not verified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotVerified {

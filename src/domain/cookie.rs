@@ -4,18 +4,47 @@ use std::fmt::Write as _;
 
 use cookie::Cookie;
 
-use super::time::Timestamp;
+use super::{limits, time::Timestamp};
 
 /// The pairs of a `Cookie` header in order; a piece without `=` has the empty name.
-pub fn pairs(header: &str) -> impl Iterator<Item = (&str, &str)> {
-    header
-        .split(';')
-        .map(|piece| piece.trim_matches([' ', '\t']))
-        .filter(|piece| !piece.is_empty())
-        .map(|piece| match piece.split_once('=') {
-            Some((name, value)) => (name.trim_end_matches([' ', '\t']), value),
-            None => ("", piece),
-        })
+///
+/// Pairs end at `;` alone (RFC 6265bis section 5.7.3). But a client's second `Cookie` header
+/// arrives folded into the first with a comma, where old servers end a pair too: so does a comma
+/// before or after a pair that `is_protected` says yes to.
+#[must_use]
+pub fn pairs(header: &str, is_protected: impl Fn(&str, &str) -> bool) -> Vec<(&str, &str)> {
+    let protects = |text| {
+        let (name, value) = pair(text);
+        !name.contains(',') && is_protected(name, value)
+    };
+    let mut pairs = Vec::new();
+    for mut piece in header.split(';') {
+        let mut from = 0;
+        while let Some((before, after)) = split_at_comma(piece, from) {
+            if protects(before) || protects(after) {
+                pairs.push(pair(before));
+                (piece, from) = (after, 0);
+            } else {
+                from = before.len().saturating_add(1);
+            }
+        }
+        pairs.push(pair(piece));
+    }
+    pairs.retain(|(name, value)| !name.is_empty() || !value.is_empty());
+    pairs
+}
+
+fn split_at_comma(text: &str, from: usize) -> Option<(&str, &str)> {
+    let at = text.get(from..)?.find(',')?.saturating_add(from);
+    Some((text.get(..at)?, text.get(at.saturating_add(1)..)?))
+}
+
+fn pair(text: &str) -> (&str, &str) {
+    let text = text.trim_matches([' ', '\t']);
+    match text.split_once('=') {
+        Some((name, value)) => (name.trim_end_matches([' ', '\t']), value),
+        None => ("", text),
+    }
 }
 
 /// Puts pairs together again as a `Cookie` header's value.
@@ -45,6 +74,8 @@ pub struct SetCookie {
     pub removes: bool,
     /// The path it is valid for, if the line names one.
     path: Option<String>,
+    /// The domain it is valid for, with all below it, if the line names one.
+    pub domain: Option<String>,
 }
 
 impl SetCookie {
@@ -69,48 +100,73 @@ impl SetCookie {
                 .path()
                 .map(str::to_owned)
                 .filter(|path| path.starts_with('/')),
+            domain: read.domain().map(str::to_ascii_lowercase),
         })
     }
 
-    /// The line with another value.
+    /// The line with another name and value.
     #[must_use]
-    pub fn with_value(&self, value: &str) -> String {
-        format!("{}={value}{}", self.name, self.attributes)
+    pub fn line(&self, name: &str, value: &str) -> String {
+        format!("{name}={value}{}", self.attributes)
+    }
+
+    /// Whether no browser would keep it (RFC 6265bis section 5.6).
+    #[must_use]
+    pub fn is_too_large(&self) -> bool {
+        self.name.len().saturating_add(self.value.len()) > limits::COOKIE_BYTES
     }
 
     /// Where the line sets or removes its cookie.
     #[must_use]
-    pub fn place(&self, request_path: &str) -> (String, String) {
-        place(&self.attributes_for_removal(request_path))
+    pub fn place(&self, request_path: &str) -> Place {
+        place(&self.attributes_at(request_path))
     }
 
-    /// The attributes with which this cookie can be removed later: all but its lifetime, and with
-    /// the path that a browser derives from `request_path` where the line names none
-    /// (RFC 6265bis section 5.1.4).
+    /// The attributes with which this cookie can be set again: with the path that a browser derives
+    /// from `request_path` where the line names none (RFC 6265bis section 5.1.4).
     #[must_use]
-    pub fn attributes_for_removal(&self, request_path: &str) -> String {
-        let mut kept = String::new();
-        for attribute in self.attributes.split(';').map(str::trim) {
-            let name = attribute.split('=').next().unwrap_or_default().trim_end();
-            let is_dropped = ["", "expires", "max-age"]
-                .iter()
-                .any(|dropped| name.eq_ignore_ascii_case(dropped))
-                || (name.eq_ignore_ascii_case("path") && self.path.is_none());
-            if !is_dropped {
-                let _ = write!(kept, "; {attribute}");
-            }
+    pub fn attributes_at(&self, request_path: &str) -> String {
+        let named = without(
+            &self.attributes,
+            if self.path.is_none() { &["path"] } else { &[] },
+        );
+        match self.path {
+            Some(_) => named,
+            None => format!("{named}; Path={}", default_path(request_path)),
         }
-        if self.path.is_none() {
-            let _ = write!(kept, "; Path={}", default_path(request_path));
-        }
-        kept
     }
+}
+
+/// A domain, if one is named, and a path.
+pub type Place = (String, String);
+
+/// Attributes that say how long a cookie lives.
+const LIFETIME: [&str; 2] = ["expires", "max-age"];
+
+/// The attributes that do not say how long the cookie lives.
+#[must_use]
+pub fn without_lifetime(attributes: &str) -> String {
+    without(attributes, &LIFETIME)
+}
+
+fn without(attributes: &str, dropped: &[&str]) -> String {
+    let mut kept = String::new();
+    for attribute in attributes.split(';').map(str::trim) {
+        let name = attribute.split('=').next().unwrap_or_default().trim_end();
+        let is_dropped = dropped
+            .iter()
+            .any(|dropped| name.eq_ignore_ascii_case(dropped));
+        if !attribute.is_empty() && !is_dropped {
+            let _ = write!(kept, "; {attribute}");
+        }
+    }
+    kept
 }
 
 /// Where a cookie with these attributes is stored: its domain, if it names one, and its path. Two
 /// cookies of one name at different places are two cookies (RFC 6265bis section 5.7).
 #[must_use]
-pub fn place(attributes: &str) -> (String, String) {
+pub fn place(attributes: &str) -> Place {
     let line = format!("x={attributes}");
     let read = Cookie::parse(line.as_str()).ok();
     let domain = read.as_ref().and_then(Cookie::domain).unwrap_or_default();
@@ -121,6 +177,7 @@ pub fn place(attributes: &str) -> (String, String) {
 /// The line that removes a cookie set with these attributes.
 #[must_use]
 pub fn removal(name: &str, attributes: &str) -> String {
+    let attributes = without_lifetime(attributes);
     format!("{name}={attributes}; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT")
 }
 

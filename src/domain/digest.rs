@@ -5,6 +5,7 @@ use std::fmt;
 use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
 
 /// SHA-256 over length-prefixed parts.
 ///
@@ -30,6 +31,12 @@ impl Digest {
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+
+    /// Whether both are the same, in a time that does not depend on where they differ.
+    #[must_use]
+    pub fn is_secretly(&self, other: &Self) -> bool {
+        self.0.ct_eq(&other.0).into()
     }
 
     /// Reads what `Display` wrote; `None` if it is anything else.

@@ -1,229 +1,15 @@
-//! The gate's decisions: which cookies a request takes along, what becomes of an ended session's
-//! request, and whose the cookies of an answer are.
+//! The gate's decisions: what becomes of an ended session's request, which announcements count, and
+//! whose the cookies of an answer are.
 
 use super::{
-    config::{App, Config},
-    cookie::{self, SetCookie},
-    limits, route,
-    seal::{Authority, Binding, Contents, Seal},
-    session::{EndedBy, Session},
+    config::{App, Config, OnEnded},
+    cookie::SetCookie,
+    jar::{Jar, Standing},
+    route,
+    seal::Owner,
+    session::Session,
     time::Timestamp,
 };
-
-/// What a cookie of a request is, before any seal is opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Incoming {
-    /// None of our business: forwarded as it is.
-    Plain,
-    /// A seal, to be opened.
-    Sealed(Seal),
-    /// Never forwarded: a session cookie that we did not seal, or a seal of another make.
-    Withheld,
-}
-
-/// Sorts one cookie of a request to `app`.
-#[must_use]
-pub fn sort(app: &App, name: &str, value: &str) -> Incoming {
-    if Seal::is_claimed_by(value) {
-        Seal::parse(value).map_or(Incoming::Withheld, Incoming::Sealed)
-    } else if app.session_cookies.contain(trim(name)) {
-        Incoming::Withheld
-    } else {
-        Incoming::Plain
-    }
-}
-
-/// A name as the most generous server reads it.
-fn trim(name: &str) -> &str {
-    name.trim_matches(|c: char| c.is_whitespace() || c.is_control())
-}
-
-/// The cookies of one request that may concern the app, in their order.
-#[derive(Debug, Default)]
-pub struct Jar(Vec<(String, Held)>);
-
-#[derive(Debug)]
-enum Held {
-    Plain(String),
-    Sealed(Contents),
-}
-
-impl Jar {
-    /// Adds a cookie that is none of our business.
-    pub fn add_plain(&mut self, name: &str, value: &str) {
-        self.0
-            .push((name.to_owned(), Held::Plain(value.to_owned())));
-    }
-
-    /// Adds an opened seal. One of another authority is refused: changing the mode signs everybody
-    /// in again once, and loses no logout.
-    pub fn add_sealed(&mut self, name: &str, contents: Contents) {
-        if contents.authority == Authority::Kv {
-            self.0.push((name.to_owned(), Held::Sealed(contents)));
-        }
-    }
-
-    fn sealed(&self) -> impl Iterator<Item = (&str, &Contents)> {
-        self.0.iter().filter_map(|(name, held)| match held {
-            Held::Sealed(contents) => Some((name.as_str(), contents)),
-            Held::Plain(_) => None,
-        })
-    }
-
-    /// The session the request carries: one at most, the latest if there are several.
-    #[must_use]
-    pub fn session(&self) -> Option<Session> {
-        self.sealed()
-            .filter_map(|(_, contents)| match contents.binding {
-                Binding::Session(session) => Some(session),
-                Binding::Unbound { .. } => None,
-            })
-            .max_by_key(|session| session.registered_at)
-    }
-
-    /// The `Cookie` header to forward.
-    #[must_use]
-    pub fn to_header(&self, standing: &Standing, now: Timestamp) -> Option<String> {
-        cookie::join(self.0.iter().filter_map(|(name, held)| match held {
-            Held::Plain(value) => Some((name.as_str(), value.as_str())),
-            Held::Sealed(contents) if goes_along(contents, standing, now) => {
-                Some((name.as_str(), contents.value.as_str()))
-            }
-            Held::Sealed(_) => None,
-        }))
-    }
-
-    /// Removals of the sealed cookies that did not go along, except those that the answer sets
-    /// anew at the same place.
-    #[must_use]
-    pub fn removals(
-        &self,
-        standing: &Standing,
-        now: Timestamp,
-        request_path: &str,
-        answer: &[SetCookie],
-    ) -> Vec<String> {
-        self.removals_where(|name, contents| {
-            !goes_along(contents, standing, now)
-                && !answer
-                    .iter()
-                    .any(|line| replaces(line, request_path, name, contents))
-        })
-    }
-
-    /// Removals of the sealed cookies that no login has bound: the app may have attached a login
-    /// to them that is not delivered.
-    #[must_use]
-    pub fn removals_of_unbound(&self) -> Vec<String> {
-        self.removals_where(|_, contents| matches!(contents.binding, Binding::Unbound { .. }))
-    }
-
-    /// Removals of every sealed cookie.
-    #[must_use]
-    pub fn removals_of_all(&self) -> Vec<String> {
-        self.removals_where(|_, _| true)
-    }
-
-    fn removals_where(&self, goes: impl Fn(&str, &Contents) -> bool) -> Vec<String> {
-        self.sealed()
-            .filter(|(name, contents)| goes(name, contents))
-            .map(|(name, contents)| cookie::removal(name, &contents.attributes))
-            .collect()
-    }
-
-    /// The cookie of that name and value with which the request went out.
-    fn came_in(&self, line: &SetCookie, standing: &Standing, now: Timestamp) -> Option<&Contents> {
-        self.sealed()
-            .filter(|(_, contents)| goes_along(contents, standing, now))
-            .find(|(name, contents)| *name == line.name && contents.value == line.value)
-            .map(|(_, contents)| contents)
-    }
-
-    /// When the oldest unbound cookie of that name was first seen.
-    fn unbound_since(&self, name: &str) -> Option<Timestamp> {
-        self.sealed()
-            .filter(|(sealed, _)| *sealed == name)
-            .filter_map(|(_, contents)| match contents.binding {
-                Binding::Unbound { since } => Some(since),
-                Binding::Session(_) => None,
-            })
-            .min()
-    }
-
-    /// Whether an answer leaves none of the app's session cookies of a session that had some.
-    #[must_use]
-    pub fn is_emptied_by(
-        &self,
-        app: &App,
-        session: &Session,
-        request_path: &str,
-        answer: &[SetCookie],
-    ) -> bool {
-        let is_its = |contents: &Contents| matches!(contents.binding, Binding::Session(held) if held.id == session.id);
-        let held = || {
-            self.sealed()
-                .filter(|(name, contents)| app.session_cookies.contain(name) && is_its(contents))
-        };
-        let is_left = |name: &str, contents: &Contents| {
-            let last = answer
-                .iter()
-                .rfind(|line| replaces(line, request_path, name, contents));
-            last.is_none_or(|line| !line.removes)
-        };
-        let sets_another = answer.iter().enumerate().any(|(position, line)| {
-            let removed_after = answer.iter().skip(position.saturating_add(1)).any(|later| {
-                later.removes
-                    && later.name == line.name
-                    && later.place(request_path) == line.place(request_path)
-            });
-            app.session_cookies.contain(&line.name) && !line.removes && !removed_after
-        });
-        held().next().is_some()
-            && !sets_another
-            && !held().any(|(name, contents)| is_left(name, contents))
-    }
-}
-
-/// Whether a line sets or removes that very cookie: the same name at the same place.
-fn replaces(line: &SetCookie, request_path: &str, name: &str, contents: &Contents) -> bool {
-    line.name == name && line.place(request_path) == cookie::place(&contents.attributes)
-}
-
-fn goes_along(contents: &Contents, standing: &Standing, now: Timestamp) -> bool {
-    match (contents.binding, standing) {
-        (Binding::Unbound { since }, _) => now < since.plus(limits::UNBOUND_LIFETIME),
-        (Binding::Session(held), Standing::Live(live)) => held.id == live.id,
-        (Binding::Session(_), _) => false,
-    }
-}
-
-/// As whom a request goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Without a session.
-    Anonymous,
-    /// As this session.
-    Live(Session),
-    /// It came with a session that has ended.
-    Ended(Session, EndedBy),
-}
-
-impl Standing {
-    /// The session as which the request goes on.
-    #[must_use]
-    pub const fn live(&self) -> Option<&Session> {
-        match self {
-            Self::Live(session) => Some(session),
-            Self::Anonymous | Self::Ended(..) => None,
-        }
-    }
-
-    /// Whether the request came with a session that has ended.
-    #[must_use]
-    pub const fn is_ended(&self) -> bool {
-        matches!(self, Self::Ended(..))
-    }
-}
 
 /// Whether a request goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -236,17 +22,41 @@ pub enum Passage {
     Refused,
     /// Not, and it is a page: sent back to the same URL with GET.
     SeeOther,
+    /// Not, and it is a page: sent where the app wants those whose session has ended.
+    Redirect,
 }
 
-/// An ended session's unsafe request never reaches the app; everything else does.
+/// A request, as far as its passage depends on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The method, as sent.
+    pub method: &'a str,
+    /// The path, as sent.
+    pub path: &'a str,
+    /// Whether a person is looking at a page that this request loads.
+    pub is_navigation: bool,
+}
+
+/// An ended session's unsafe request never reaches the app; others do as `on_ended` says.
 #[must_use]
-pub fn passage(standing: &Standing, method: &str, is_navigation: bool) -> Passage {
-    match (standing, method) {
-        (_, "TRACE") => Passage::Refused,
-        (Standing::Ended(..), "GET" | "HEAD" | "OPTIONS") => Passage::Forward,
-        (Standing::Ended(..), _) if is_navigation => Passage::SeeOther,
-        (Standing::Ended(..), _) => Passage::Unauthorized,
-        _ => Passage::Forward,
+pub fn passage(app: &App, standing: &Standing, jar: &Jar, asked: Asked<'_>) -> Passage {
+    let is_safe = matches!(asked.method, "GET" | "HEAD" | "OPTIONS");
+    match &app.on_ended {
+        _ if asked.method == "TRACE" => Passage::Refused,
+        _ if !standing.is_ended() => Passage::Forward,
+        // Preflights carry no cookies, and what says how others may ask must be answered.
+        _ if asked.method == "OPTIONS" => Passage::Forward,
+        OnEnded::Anonymous if is_safe => Passage::Forward,
+        OnEnded::Anonymous if asked.is_navigation => Passage::SeeOther,
+        OnEnded::Redirect(location) if asked.is_navigation => {
+            let is_there = location.split('?').next() == Some(asked.path);
+            match (is_there || jar.was_redirected(), is_safe) {
+                (false, _) => Passage::Redirect,
+                (true, true) => Passage::Forward,
+                (true, false) => Passage::SeeOther,
+            }
+        }
+        OnEnded::Anonymous | OnEnded::Redirect(_) | OnEnded::Unauthorized => Passage::Unauthorized,
     }
 }
 
@@ -276,75 +86,121 @@ pub fn may_announce(answer: &Credentials<'_>) -> bool {
 }
 
 /// What becomes of one `Set-Cookie` line of an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outgoing {
     /// Delivered as it is.
     Plain,
     /// Delivered without the app's value: it removes a cookie that we seal.
-    Removal(String),
-    /// Sealed, with this binding.
-    Sealed(Binding),
+    Removal,
+    /// Sealed, for this owner.
+    Sealed(Owner),
     /// Not delivered: the name is protected by another app on this host.
-    Dropped,
+    Foreign,
+    /// Delivered as it is although it is `HttpOnly`: hosts that are not the app's get it too, and
+    /// could not open a seal.
+    Wide,
+    /// Not delivered: no browser would keep a cookie as large.
+    TooLarge,
 }
 
-/// The sessions an answer's cookies may belong to.
+/// The request and its answer, as far as they say whose a cookie is.
 #[derive(Clone, Copy, Debug)]
-pub struct Owners<'a> {
+pub struct Exchange<'a> {
+    /// The configuration.
+    pub config: &'a Config,
+    /// The app that answered.
+    pub app: &'a App,
+    /// The host that was asked.
+    pub host: &'a str,
+    /// The path that was asked.
+    pub path: &'a str,
+    /// The request's cookies.
+    pub jar: &'a Jar,
     /// As whom the request went out.
     pub standing: &'a Standing,
-    /// The session that this answer began.
-    pub born: Option<&'a Session>,
+    /// When the answer came.
+    pub now: Timestamp,
 }
 
-/// Decides about one line. `born` takes exactly the values that did not come in with the request;
-/// without it the cookies belong to the session as which the request went out, even if that has
-/// ended meanwhile.
-#[must_use]
-pub fn judge_line(
-    config: &Config,
-    app: &App,
-    host: &str,
-    jar: &Jar,
-    line: &SetCookie,
-    owners: Owners<'_>,
-    now: Timestamp,
-) -> Outgoing {
-    let is_listed = app.session_cookies.contain(&line.name);
-    if !is_listed && route::is_protected_by_another(config, app, host, &line.name) {
-        return Outgoing::Dropped;
+impl Exchange<'_> {
+    /// Decides about one line. A session that this answer began, `born`, takes exactly the values
+    /// that did not come in with the request; without one the cookies belong to the session as
+    /// which the request went out, even if that has ended meanwhile.
+    #[must_use]
+    pub fn judge(&self, line: &SetCookie, born: Option<&Session>) -> Outgoing {
+        let Self { config, app, .. } = self;
+        let is_listed = app.session_cookies.contain(&line.name);
+        if !is_listed && route::is_protected_by_another(config, app, self.host, &line.name) {
+            return Outgoing::Foreign;
+        }
+        if !is_listed && (!line.http_only || app.never.contain(&line.name)) {
+            return Outgoing::Plain;
+        }
+        if !is_listed && self.is_wide(line) {
+            return Outgoing::Wide;
+        }
+        if line.removes {
+            return Outgoing::Removal;
+        }
+        if line.is_too_large() {
+            return Outgoing::TooLarge;
+        }
+        let new = Owner {
+            session: born.or(self.standing.live()).copied(),
+            since: self.now,
+            at_login: app.announces_late_at(self.path),
+        };
+        let came_in = self.jar.came_in(line, self.standing, self.now);
+        Outgoing::Sealed(match (born, self.standing.live()) {
+            (Some(_), _) => came_in.unwrap_or(new),
+            (None, Some(_)) => new,
+            (None, None) => self.unbound(line, came_in, new),
+        })
     }
-    if !is_listed && (!line.http_only || app.never.contain(&line.name)) {
-        return Outgoing::Plain;
-    }
-    if line.removes {
-        return Outgoing::Removal(line.with_value(""));
-    }
-    let earlier = jar
-        .came_in(line, owners.standing, now)
-        .map(|held| held.binding);
-    // A value that rolls stays as old as the first: none becomes immortal unannounced.
-    let since = jar.unbound_since(&line.name).unwrap_or(now);
-    Outgoing::Sealed(match (owners.born, owners.standing.live()) {
-        (Some(born), _) => earlier.unwrap_or(Binding::Session(*born)),
-        (None, Some(session)) => Binding::Session(*session),
-        (None, None) => earlier.unwrap_or(Binding::Unbound { since }),
-    })
-}
 
-/// Whether an answer that announces a login sets a session cookie to a value that did not come
-/// in. Without one there is nothing to bind, and a logged-in cookie would stay unbound.
-#[must_use]
-pub fn renews_a_cookie(
-    app: &App,
-    jar: &Jar,
-    standing: &Standing,
-    answer: &[SetCookie],
-    now: Timestamp,
-) -> bool {
-    answer.iter().any(|line| {
-        app.session_cookies.contain(&line.name)
-            && !line.removes
-            && jar.came_in(line, standing, now).is_none()
-    })
+    /// An unbound value that rolls stays as old as the first: none becomes immortal unannounced.
+    fn unbound(&self, line: &SetCookie, came_in: Option<Owner>, new: Owner) -> Owner {
+        let earlier = self.jar.unbound(&line.name, self.standing, self.now);
+        match came_in.or(earlier) {
+            // The login cookie follows one from before the login: its minute begins now.
+            Some(earlier) if came_in.is_none() && new.at_login && !earlier.at_login => new,
+            Some(earlier) => earlier,
+            None => new,
+        }
+    }
+
+    /// Whether a cookie goes to hosts that are none of the app's.
+    #[must_use]
+    pub fn is_wide(&self, line: &SetCookie) -> bool {
+        let is_the_apps = |domain: &String| {
+            let mut routes = self.app.routes.iter();
+            routes.any(|route| route.host_name() == domain)
+        };
+        line.domain
+            .as_ref()
+            .is_some_and(|domain| !is_the_apps(domain))
+    }
+
+    /// Whether an answer that announces a login sets a session cookie to a value that did not come
+    /// in. Without one there is nothing to bind, and a logged-in cookie would stay unbound.
+    #[must_use]
+    pub fn renews_a_cookie(&self, answer: &[SetCookie]) -> bool {
+        answer.iter().any(|line| {
+            self.app.session_cookies.contain(&line.name)
+                && !line.removes
+                && !line.is_too_large()
+                && self.jar.came_in(line, self.standing, self.now).is_none()
+        })
+    }
+
+    /// Whether there is a cookie that an announcement in this answer can bind: one of the answer's
+    /// own, or one that was set on a login path a moment ago.
+    #[must_use]
+    pub fn can_be_bound(&self, answer: &[SetCookie]) -> bool {
+        let waiting = || {
+            self.jar
+                .awaiting_announcement(self.app, self.standing, self.now)
+        };
+        self.renews_a_cookie(answer) || waiting().next().is_some()
+    }
 }

@@ -12,15 +12,42 @@ use super::{
 
 /// Who logged in, and when.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IdClaims {
+pub struct Login {
     /// `sub`.
     pub sub: String,
     /// `sid`, without which a logout of one session cannot be told from others'.
     pub sid: Option<String>,
-    /// `iat`: the login time of the session that this token begins.
+    /// `iat`: the login time of the session that this login begins.
     pub issued_at: Timestamp,
     /// `auth_time`, if the OP says it; some always send 0, which says nothing.
     pub authenticated_at: Option<Timestamp>,
+}
+
+/// What an ID token says, whether or not it is still fresh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdClaims {
+    /// `sub`.
+    pub sub: String,
+    /// `sid`, if it has one.
+    pub sid: Option<String>,
+    /// `iat`, or why its times are wrong.
+    issued_at: Result<Timestamp, Refusal>,
+    authenticated_at: Option<Timestamp>,
+}
+
+impl IdClaims {
+    /// The login that a fresh ID token attests.
+    ///
+    /// # Errors
+    /// What is wrong with its times.
+    pub fn into_login(self) -> Result<Login, Refusal> {
+        Ok(Login {
+            sub: self.sub,
+            sid: self.sid,
+            issued_at: self.issued_at?,
+            authenticated_at: self.authenticated_at,
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -32,7 +59,8 @@ struct RawClaims {
     auth_time: Option<f64>,
 }
 
-/// Reads an ID token for `app` and does every check that needs no key.
+/// Reads an ID token for `app` and does every check that needs no key; the outcome of those of its
+/// times is kept for [`IdClaims::into_login`].
 ///
 /// # Errors
 /// The first [`Refusal`], cheapest checks first.
@@ -44,8 +72,7 @@ pub fn read(token: &str, app: &App, now: Timestamp) -> Result<Unverified<IdClaim
             return Err(Refusal::NotAnIdToken);
         }
         raw.parties.check(app)?;
-        let issued_at =
-            claims::check_times(&read, MissingExp::Refused, app.issuer.clock_skew, now)?;
+        let issued_at = claims::check_times(&read, MissingExp::Refused, app.issuer.clock_skew, now);
         let authenticated_at = read.custom.auth_time.and_then(Timestamp::from_numeric_date);
         let (sub, sid) = read.custom.parties.sub_and_sid()?;
         Ok(IdClaims {

@@ -112,6 +112,12 @@ impl<C> Unverified<C> {
         &self.signature
     }
 
+    /// What the token claims, unproven: to be compared with what is known, and nothing else.
+    #[must_use]
+    pub const fn claimed(&self) -> &C {
+        &self.claims
+    }
+
     /// The claims, once the signature has been verified.
     #[must_use]
     pub fn into_claims(self) -> C {

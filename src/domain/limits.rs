@@ -89,8 +89,19 @@ pub const SESSION_LIFETIME_BOUNDS: std::ops::RangeInclusive<Duration> =
     Duration::from_mins(1)..=Duration::from_hours(30 * 24);
 /// Longest life of sealed cookies of one name that no login has bound, however often they roll.
 pub const UNBOUND_LIFETIME: Duration = Duration::from_hours(24);
+/// Longest life of unbound cookies set on a login path: until the announcement on the next page.
+pub const LATE_ANNOUNCEMENT: Duration = Duration::from_mins(1);
+/// How far ahead `accept_unsealed_until` may lie.
+pub const UNSEALED_MAX: Duration = Duration::from_hours(7 * 24);
+/// Shortest shared secret with which an app announces logins without an ID token, in bytes.
+pub const ANNOUNCE_KEY_BYTES: usize = 32;
+
+/// How often a path's percent-encoding is undone to see whose it might be.
+pub const PATH_DECODINGS: usize = 3;
 
 /// Largest `name=value` a browser keeps, in bytes (RFC 6265bis section 5.6).
 pub const COOKIE_BYTES: usize = 4096;
+/// Cookies that one sealed value may take: more than the largest that a browser takes from an app.
+pub const COOKIE_PIECES: usize = 4;
 /// Seals opened per request; further ones are withheld.
 pub const SEALS_PER_REQUEST: usize = 16;

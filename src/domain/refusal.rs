@@ -1,4 +1,4 @@
-//! Why a back-channel request or a token is refused: the sender's fault, answered with 400.
+//! Why a back-channel request, a token or an announcement is refused: the sender's fault.
 //!
 //! An outage of ours or of the OP is a different type (`app::ports::Unavailable`); neither ever
 //! turns into the other.
@@ -73,6 +73,10 @@ pub enum Refusal {
     SubjectMalformed,
     /// An ID token was expected and a logout token came (RFC 8725 section 3.12).
     NotAnIdToken,
+    /// `edge-logout-session` is no dictionary of `sub` and `sid` (RFC 9651 section 3.2).
+    SessionHeader,
+    /// `edge-logout-key` is not the app's.
+    SessionHeaderKey,
     /// No key of the issuer has this `kid`, by a key set fetched after the token arrived.
     KeyUnknown,
     /// The signature does not verify.
@@ -116,6 +120,8 @@ impl Refusal {
             Self::SubjectMissing => "sub_and_sid_missing",
             Self::SubjectMalformed => "sub_or_sid_malformed",
             Self::NotAnIdToken => "not_an_id_token",
+            Self::SessionHeader => "session_header_malformed",
+            Self::SessionHeaderKey => "session_header_key_wrong",
             Self::KeyUnknown => "key_unknown",
             Self::Signature => "signature_invalid",
         }

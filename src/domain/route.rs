@@ -3,8 +3,8 @@
 use std::{fmt, rc::Rc};
 
 use super::{
-    config::{App, Config},
-    url,
+    config::{App, Config, HostRule},
+    limits, url,
 };
 
 /// A host and a path prefix of whole segments.
@@ -29,13 +29,20 @@ impl Route {
         })
     }
 
-    fn covers(&self, host: &str, path: &str) -> bool {
-        self.host == host
-            && (self.prefix == "/"
-                || path
-                    .strip_prefix(&self.prefix)
-                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')))
+    /// The host without its port, as a cookie's domain names it.
+    #[must_use]
+    pub fn host_name(&self) -> &str {
+        url::without_port(&self.host)
     }
+}
+
+/// Whether `path` is `prefix` or below it, by whole segments.
+#[must_use]
+pub fn covers(prefix: &str, path: &str) -> bool {
+    prefix == "/"
+        || path
+            .strip_prefix(prefix)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl fmt::Display for Route {
@@ -53,13 +60,30 @@ pub enum Place<'a> {
     Own(&'a str),
     /// An app, and the prefix by which it was found.
     App(&'a Rc<App>, &'a str),
+    /// No app, on a host whose other requests pass.
+    Unmatched(&'a HostRule),
     /// Nowhere: never forwarded.
     Nowhere,
+    /// One place as it stands, and another if a server decodes it: never forwarded.
+    Ambiguous,
 }
 
 /// Finds the place of `path` on `host`: whole segments, longest prefix.
 #[must_use]
 pub fn locate<'a>(config: &'a Config, host: &str, path: &'a str) -> Place<'a> {
+    let place = locate_as_it_stands(config, host, path);
+    if is_plain_path(path.strip_suffix('/').unwrap_or(path)) {
+        return place;
+    }
+    let decoded = decode(path);
+    let is_same = match (&place, locate_as_it_stands(config, host, &decoded)) {
+        (Place::App(app, _), Place::App(other, _)) => app.id == other.id,
+        (place, other) => std::mem::discriminant(place) == std::mem::discriminant(&other),
+    };
+    if is_same { place } else { Place::Ambiguous }
+}
+
+fn locate_as_it_stands<'a>(config: &'a Config, host: &str, path: &'a str) -> Place<'a> {
     if let Some(own) = own_path(path) {
         return Place::Own(own);
     }
@@ -74,11 +98,40 @@ pub fn locate<'a>(config: &'a Config, host: &str, path: &'a str) -> Place<'a> {
         .apps
         .iter()
         .flat_map(|app| app.routes.iter().map(move |route| (app, route)))
-        .filter(|(_, route)| route.covers(host, path))
+        .filter(|(_, route)| route.host == host && covers(&route.prefix, path))
         .max_by_key(|(_, route)| route.prefix.len())
-        .map_or(Place::Nowhere, |(app, route)| {
-            Place::App(app, &route.prefix)
+        .map(|(app, route)| Place::App(app, &route.prefix))
+        .or_else(|| {
+            let mut rules = config.hosts.iter();
+            rules.find(|rule| rule.host == host).map(Place::Unmatched)
         })
+        .unwrap_or(Place::Nowhere)
+}
+
+/// The path that the most generous server makes of `path`: percent-encoding undone, several times
+/// over if need be, `\\` taken for `/`, path parameters and empty segments dropped, dot segments
+/// resolved.
+fn decode(path: &str) -> String {
+    let mut decoded = path.to_owned();
+    for _ in 0..limits::PATH_DECODINGS {
+        let next = url::percent_decode(&decoded);
+        if next == decoded {
+            break;
+        }
+        decoded = next;
+    }
+    let mut segments = Vec::new();
+    for segment in decoded.split(['/', '\\']) {
+        match segment.split(';').next().unwrap_or_default() {
+            "" | "." => {}
+            ".." => {
+                segments.pop();
+            }
+            segment => segments.push(segment),
+        }
+    }
+    // Whether the path ends with a slash makes no difference to the places.
+    format!("/{}", segments.join("/"))
 }
 
 /// Whether a cookie name is protected by an app on `host` other than `app`.
@@ -124,7 +177,9 @@ mod tests {
             Place::App(app, _) => app.name.clone(),
             Place::BackChannel(app) => format!("logout of {}", app.name),
             Place::Own(rest) => format!("own {rest}"),
+            Place::Unmatched(rule) => format!("rest of {}", rule.host),
             Place::Nowhere => "nowhere".to_owned(),
+            Place::Ambiguous => "ambiguous".to_owned(),
         };
         for (host, path, expected) in [
             ("app.example", "/shop", "SHOP"),
@@ -138,8 +193,23 @@ mod tests {
             ("app.example", "/shopping", "nowhere"),
             ("app.example", "/Shop", "nowhere"),
             ("app.example", "/", "nowhere"),
-            ("app.example", "//shop", "nowhere"),
-            ("app.example", "/%73hop", "nowhere"),
+            ("app.example", "/shop//a%2Fb;c/%2e/~", "SHOP"),
+            ("app.example", "/shop/%E4%ff%", "SHOP"),
+            ("app.example", "//shop", "ambiguous"),
+            ("app.example", "/%73hop", "ambiguous"),
+            ("app.example", "/%2573hop", "ambiguous"),
+            ("app.example", "/x/..%2fshop/a", "ambiguous"),
+            ("app.example", "/x/..\\shop/a", "ambiguous"),
+            ("app.example", "/x%5c..%5cshop", "ambiguous"),
+            ("app.example", "/x/..;/shop", "ambiguous"),
+            ("app.example", "/shop;a=b/c", "ambiguous"),
+            ("app.example", "/shop/..%2fwiki/", "ambiguous"),
+            ("app.example", "/shop/%2e%2e/x", "ambiguous"),
+            ("app.example", "/shop/%62clogout", "ambiguous"),
+            ("app.example", "/shop/bclogout;x", "ambiguous"),
+            ("app.example", "/%2eedge-logout/x", "ambiguous"),
+            ("app.example", "/x;y//z", "nowhere"),
+            ("evil.example", "/%73hop", "nowhere"),
             ("app.example:8443", "/shop", "nowhere"),
             ("evil.example", "/shop", "nowhere"),
             ("evil.example", "/shop/bclogout", "nowhere"),

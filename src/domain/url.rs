@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use super::config::App;
+
 /// An absolute `http` or `https` URL with a host, printable ASCII, no user, no fragment.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HttpUrl(String);
@@ -103,6 +105,29 @@ pub fn is_token(text: &str) -> bool {
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
 }
 
+/// Whether `text` is printable ASCII without a backslash, as a `Location` may hold.
+#[must_use]
+pub fn is_printable(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\')
+}
+
+/// An authority without its port.
+#[must_use]
+pub fn without_port(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => host,
+        _ => authority,
+    }
+}
+
+/// The text with its percent-encoding undone; what is not UTF-8 then stands for nothing we know.
+#[must_use]
+pub fn percent_decode(text: &str) -> String {
+    percent_encoding::percent_decode_str(text)
+        .decode_utf8_lossy()
+        .into_owned()
+}
+
 /// A request's URL, taken apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RequestUrl<'a> {
@@ -134,9 +159,47 @@ impl<'a> RequestUrl<'a> {
     }
 }
 
+/// Path and query without the session ids in them, which are as good as cookies that nobody
+/// sealed: path parameters named like one of the app's session cookies, and whatever has the names
+/// that servlets and PHP use. `None` if there is none.
+#[must_use]
+pub fn without_session_ids(app: &App, path: &str, query: &str) -> Option<(String, String)> {
+    const USUAL: [&str; 2] = ["jsessionid", "phpsessid"];
+    let name = |field: &str| percent_decode(field.split('=').next().unwrap_or_default());
+    let is_usual = |field: &str| {
+        let name = name(field);
+        USUAL.iter().any(|usual| name.eq_ignore_ascii_case(usual))
+    };
+    let is_id = |field: &str| is_usual(field) || app.session_cookies.may_mean(&name(field));
+    let has_parameter = path
+        .split('/')
+        .any(|segment| segment.split(';').skip(1).any(is_id));
+    let has_field = fields(query).any(is_usual);
+    (has_parameter || has_field).then(|| {
+        let segments = path.split('/').map(|segment| {
+            let mut parts = segment.split(';');
+            let named = parts.next().into_iter();
+            let kept: Vec<_> = named.chain(parts.filter(|field| !is_id(field))).collect();
+            kept.join(";")
+        });
+        let kept: Vec<_> = fields(query).filter(|field| !is_usual(field)).collect();
+        let mark = if kept.is_empty() { "" } else { "?" };
+        let path = segments.collect::<Vec<_>>().join("/");
+        (path, format!("{mark}{}", kept.join("&")))
+    })
+}
+
+fn fields(query: &str) -> impl Iterator<Item = &str> {
+    query
+        .strip_prefix('?')
+        .into_iter()
+        .flat_map(|query| query.split('&'))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::testkit;
 
     #[test]
     fn reads_what_an_address_may_be() {
@@ -168,6 +231,30 @@ mod tests {
             ("https://op.example\\@evil.example/", UrlProblem::Character),
         ] {
             assert_eq!(HttpUrl::parse(text, Schemes::Https), Err(problem), "{text}");
+        }
+    }
+
+    #[test]
+    fn session_ids_are_taken_out_of_urls() {
+        let config = testkit::config();
+        let app = testkit::app(&config, "SHOP");
+        for (path, query, clean) in [
+            ("/a;jsessionid=1", "", Some(("/a", ""))),
+            ("/a;JSESSIONID=1;v=2/b;x", "?q", Some(("/a;v=2/b;x", "?q"))),
+            ("/a;v=2;%6aSessionId=1", "", Some(("/a;v=2", ""))),
+            ("/a;shop.sid=1;shop_part7", "", Some(("/a", ""))),
+            ("/a", "?PHPSESSID=1", Some(("/a", ""))),
+            ("/a", "?b=1&phpsessid=1&&c", Some(("/a", "?b=1&&c"))),
+            ("/a", "?shop.sid=1", None),
+            ("/a;v=jsessionid", "?a=PHPSESSID=1&b", None),
+            ("/jsessionid=1", "?", None),
+        ] {
+            let expected = clean.map(|(path, query)| (path.to_owned(), query.to_owned()));
+            assert_eq!(
+                without_session_ids(&app, path, query),
+                expected,
+                "{path}{query}"
+            );
         }
     }
 

@@ -8,7 +8,10 @@ use worker::{Env, Fetcher, console_error};
 
 use super::{kv::Namespace, runtime::Runtime};
 use crate::{
-    app::kv_sessions::{Budget, KvSessions},
+    app::{
+        kv_sessions::{Budget, KvSessions},
+        ports::World as _,
+    },
     domain::config::{self, App, Config},
 };
 
@@ -18,6 +21,7 @@ pub(super) struct Bindings {
     pub(super) kv: Namespace,
     pub(super) assets: Option<Fetcher>,
     pub(super) world: Runtime,
+    pub(super) env: Env,
 }
 
 thread_local! {
@@ -38,6 +42,7 @@ impl Bindings {
             kv: Namespace(kv),
             assets: env.assets("ASSETS").ok(),
             world: Runtime,
+            env: env.clone(),
         })
     }
 
@@ -58,9 +63,15 @@ fn read_config(env: &Env) -> Option<Rc<Config>> {
         .iter()
         .filter_map(|name| name.as_string())
     {
-        let is_ours = ["ISSUER_", "APP_", "LIMITS", "SEAL_KEYS"]
-            .iter()
-            .any(|beginning| name.starts_with(beginning));
+        const OURS: [&str; 6] = [
+            "ISSUER_",
+            "APP_",
+            "HOST_",
+            "LIMITS",
+            "SEAL_KEYS",
+            "ANNOUNCE_KEY_",
+        ];
+        let is_ours = OURS.iter().any(|beginning| name.starts_with(beginning));
         if is_ours && let Ok(value) = Reflect::get(env, &JsValue::from_str(&name)) {
             // A table arrives as an object, a secret as text.
             let json = value.as_string().or_else(|| {
@@ -71,8 +82,15 @@ fn read_config(env: &Env) -> Option<Rc<Config>> {
             variables.push((name, json.unwrap_or_default()));
         }
     }
-    match config::parse(&variables) {
-        Ok(config) => Some(Rc::new(config)),
+    match config::parse(&variables, Runtime.now()) {
+        Ok(config) => {
+            let bound = |name: &&str| env.service(name).is_ok();
+            let missing: Vec<_> = config.services().filter(|name| !bound(name)).collect();
+            for name in &missing {
+                report(&format!("{name}: the service is not bound"));
+            }
+            missing.is_empty().then(|| Rc::new(config))
+        }
         Err(problems) => {
             for problem in problems {
                 report(&problem.to_string());

@@ -16,7 +16,7 @@ use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
 use self::bindings::Bindings;
 use crate::{
     app::{
-        front::{Front, Served},
+        front::{Front, Unmatched},
         logout,
     },
     domain::{
@@ -46,12 +46,30 @@ async fn fetch(
     let Some(target) = RequestUrl::parse(&url) else {
         return http::plain(400, "Bad request.\n");
     };
+    let seen = proxy::Seen::of(&request);
+    let behind = |origin, announcement| proxy::Behind {
+        request: &request,
+        target: &target,
+        origin,
+        announcement,
+        env: &bindings.env,
+    };
     match route::locate(&bindings.config, target.host, target.path) {
         Place::Own(path) => pages::own_path(&bindings, &request, path).await,
         Place::Nowhere => http::plain(404, "Not found.\n"),
+        Place::Ambiguous => http::plain(400, "Ambiguous path.\n"),
         Place::BackChannel(app) => back_channel::receive(&bindings, &context, app, request).await,
+        Place::Unmatched(rule) => {
+            let unmatched = Unmatched {
+                world: &bindings.world,
+                config: &bindings.config,
+                request: seen.as_request(&target),
+            };
+            let behind = behind(&rule.origin, None);
+            let served = unmatched.serve(&behind).await;
+            pages::deliver(&bindings, &seen, served, &behind, None).await
+        }
         Place::App(app, prefix) => {
-            let seen = proxy::Seen::of(&request);
             let front = Front {
                 world: &bindings.world,
                 sessions: &bindings.sessions(app),
@@ -59,18 +77,9 @@ async fn fetch(
                 app,
                 request: seen.as_request(&target),
             };
-            let origin = proxy::Behind {
-                request: &request,
-                target: &target,
-                app,
-            };
-            match front.serve(&origin).await {
-                Served::Reply(reply, changes) => match proxy::apply(reply, &changes) {
-                    Ok(response) => Ok(response),
-                    Err(_) => pages::undeliverable(&bindings, &seen, app, prefix).await,
-                },
-                Served::Own(own) => pages::render(&bindings, &seen, &url, prefix, &own).await,
-            }
+            let behind = behind(&app.origin, app.announcement_header());
+            let served = front.serve(&behind).await;
+            pages::deliver(&bindings, &seen, served, &behind, Some((app, prefix))).await
         }
     }
 }

@@ -3,14 +3,21 @@
 use web_sys::Response;
 use worker::Result;
 
-use super::{bindings::Bindings, http, proxy::Seen};
+use super::{
+    bindings::Bindings,
+    http,
+    proxy::{self, Answer, Behind, Seen},
+};
 use crate::{
     app::{
         audit::Event,
-        front::{Own, OwnKind},
+        front::{Own, OwnKind, Served},
         ports::World as _,
     },
-    domain::{config::App, route},
+    domain::{
+        config::{App, OnEnded},
+        route,
+    },
 };
 
 /// No script at all, nothing from elsewhere.
@@ -51,16 +58,39 @@ pub(super) async fn own_path(
     }
 }
 
-/// An answer of the gate: a page where a person looks, a text elsewhere.
-pub(super) async fn render(
+/// What the client gets: the app's answer, or one of ours; of `app`, found by a prefix.
+pub(super) async fn deliver(
     bindings: &Bindings,
     seen: &Seen,
-    url: &str,
-    prefix: &str,
+    served: Served<Answer>,
+    behind: &Behind<'_>,
+    app: Option<(&App, &str)>,
+) -> Result<Response> {
+    let own = match served {
+        Served::Own(own) => own,
+        Served::Reply(reply, changes) => {
+            if let Ok(response) = proxy::apply(reply, &changes) {
+                return Ok(response);
+            }
+            let code = "answer_not_rebuildable";
+            let name = app.map_or("", |(app, _)| &app.name);
+            bindings.world.record(&Event::new(code, name));
+            Own::new(OwnKind::BadGateway, code)
+        }
+    };
+    render(bindings, seen, &own, behind, app).await
+}
+
+/// An answer of the gate: a page where a person looks, a text elsewhere.
+async fn render(
+    bindings: &Bindings,
+    seen: &Seen,
     own: &Own,
+    behind: &Behind<'_>,
+    app: Option<(&App, &str)>,
 ) -> Result<Response> {
     let (status, page, text) = match own.kind {
-        OwnKind::SeeOther => (303, None, ""),
+        OwnKind::SeeOther | OwnKind::Redirect => (303, None, ""),
         OwnKind::MethodNotAllowed => (405, None, "Method not allowed.\n"),
         OwnKind::Unauthorized => (401, Some("/signed-out.html"), "You have been signed out.\n"),
         OwnKind::SignedOut => (
@@ -85,7 +115,7 @@ pub(super) async fn render(
     };
     let response = match page {
         Some(page) => {
-            let page = page.replace("{continue}", prefix);
+            let page = page.replace("{continue}", app.map_or("/", |(_, prefix)| prefix));
             let response = Response::new_with_opt_str_and_init(Some(&page), &http::init(status))?;
             response
                 .headers()
@@ -97,7 +127,12 @@ pub(super) async fn render(
     };
     let headers = response.headers();
     match own.kind {
-        OwnKind::SeeOther => headers.set("Location", url)?,
+        OwnKind::SeeOther => headers.set("Location", &behind.request.url())?,
+        OwnKind::Redirect => {
+            if let Some(OnEnded::Redirect(location)) = app.map(|(app, _)| &app.on_ended) {
+                headers.set("Location", location)?;
+            }
+        }
         OwnKind::Unavailable => headers.set("Retry-After", "5")?,
         OwnKind::MethodNotAllowed => {
             headers.set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")?;
@@ -107,25 +142,13 @@ pub(super) async fn render(
     for line in &own.set_cookies {
         headers.append("Set-Cookie", line)?;
     }
+    if !seen.is_navigation {
+        for (name, value) in behind.cross_origin_headers().await.unwrap_or_default() {
+            headers.set(name, &value)?;
+        }
+    }
     secure(&response)?;
     Ok(response)
-}
-
-/// The answer in place of one that the runtime could not rebuild.
-pub(super) async fn undeliverable(
-    bindings: &Bindings,
-    seen: &Seen,
-    app: &App,
-    prefix: &str,
-) -> Result<Response> {
-    let event = Event::new("answer_not_rebuildable", &app.name);
-    bindings.world.record(&event);
-    let own = Own {
-        kind: OwnKind::BadGateway,
-        code: "answer_not_rebuildable",
-        set_cookies: Vec::new(),
-    };
-    render(bindings, seen, "", prefix, &own).await
 }
 
 fn secure(response: &Response) -> Result<()> {

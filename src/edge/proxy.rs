@@ -1,8 +1,10 @@
 //! Requests to an app and its answers, in the runtime's own types: bodies stream through, and an
 //! answer is rebuilt only if one of its headers must change.
 
+use js_sys::Reflect;
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
-use web_sys::{Headers, RequestInit, Response, ResponseInit};
+use web_sys::{AbortSignal, Headers, RequestInit, RequestRedirect, Response, ResponseInit};
+use worker::Env;
 
 use super::http;
 use crate::{
@@ -10,7 +12,7 @@ use crate::{
         front::{self, Changes, CookieHeader, Forward, Origin, Reply},
         ports::Unavailable,
     },
-    domain::{config::App, url::RequestUrl},
+    domain::{config, url::RequestUrl},
 };
 
 #[wasm_bindgen]
@@ -20,6 +22,12 @@ extern "C" {
 
     #[wasm_bindgen(method, js_name = getSetCookie)]
     fn get_set_cookie(this: &AllHeaders) -> Vec<String>;
+
+    type Service;
+
+    /// The `worker` crate's would rebuild the answer.
+    #[wasm_bindgen(method, js_name = fetch, catch)]
+    async fn fetch(this: &Service, request: &web_sys::Request) -> Result<JsValue, JsValue>;
 }
 
 /// What the gate looks at in a request, owned.
@@ -32,14 +40,14 @@ pub(super) struct Seen {
 impl Seen {
     pub(super) fn of(request: &web_sys::Request) -> Self {
         let headers = request.headers();
+        let is = |name, expected| http::header(&headers, name).map(|value| value == expected);
         let accepts_html =
             || http::header(&headers, "accept").is_some_and(|types| types.contains("text/html"));
+        // Whatever is in a frame has no business with pages of ours.
+        let is_top = is("sec-fetch-dest", "document").unwrap_or(true);
         Self {
             method: request.method(),
-            is_navigation: match http::header(&headers, "sec-fetch-mode") {
-                Some(mode) => mode == "navigate",
-                None => accepts_html(),
-            },
+            is_navigation: is_top && is("sec-fetch-mode", "navigate").unwrap_or_else(accepts_html),
             cookies: http::header(&headers, "cookie"),
         }
     }
@@ -49,17 +57,21 @@ impl Seen {
             method: &self.method,
             host: target.host,
             path: target.path,
+            query: target.query,
             cookies: self.cookies.as_deref(),
             is_navigation: self.is_navigation,
         }
     }
 }
 
-/// The app behind the gate.
+/// What is behind the gate.
 pub(super) struct Behind<'a> {
     pub(super) request: &'a web_sys::Request,
     pub(super) target: &'a RequestUrl<'a>,
-    pub(super) app: &'a App,
+    pub(super) origin: &'a config::Origin,
+    /// The header in which the app announces logins: a client's copy might be reflected.
+    pub(super) announcement: Option<&'a str>,
+    pub(super) env: &'a Env,
 }
 
 /// Headers that make an answer depend on what the client has already.
@@ -82,17 +94,23 @@ impl Behind<'_> {
             path,
             query,
         } = self.target;
-        let request = match &self.app.origin {
-            None => web_sys::Request::new_with_request(self.request)?,
-            Some(origin) => {
-                let url = format!("{}{path}{query}", origin.as_str().trim_end_matches('/'));
-                let init: &RequestInit = self.request.unchecked_ref();
-                web_sys::Request::new_with_str_and_init(&url, init)?
-            }
+        let init: &RequestInit = self.request.unchecked_ref();
+        let at = |base: &str| {
+            let url = match &forward.target {
+                None => format!("{base}{path}{query}"),
+                Some((path, query)) => format!("{base}{path}{query}"),
+            };
+            web_sys::Request::new_with_str_and_init(&url, init)
         };
+        let request = match (self.origin, &forward.target) {
+            (config::Origin::Url(origin), _) => at(origin.as_str().trim_end_matches('/'))?,
+            (_, None) => web_sys::Request::new_with_request(self.request)?,
+            (_, Some(_)) => at(&format!("{scheme}://{host}"))?,
+        };
+        let has_origin = matches!(self.origin, config::Origin::Url(_));
         let headers = request.headers();
         for name in names(&self.request.headers()) {
-            if is_stripped(&name, self.app.origin.is_some()) {
+            if self.is_stripped(&name, has_origin) {
                 headers.delete(&name)?;
             }
         }
@@ -106,7 +124,7 @@ impl Behind<'_> {
                 headers.delete(name)?;
             }
         }
-        if self.app.origin.is_some() {
+        if has_origin {
             headers.set("X-Forwarded-Host", host)?;
             headers.set("X-Forwarded-Proto", scheme)?;
             if let Some(client) = http::header(&headers, "cf-connecting-ip") {
@@ -115,15 +133,71 @@ impl Behind<'_> {
         }
         Ok(request)
     }
+
+    /// Whether a client's copy of a header that only we, or the app, may set is taken out. Some
+    /// servers read `_` as `-`.
+    fn is_stripped(&self, name: &str, has_origin: bool) -> bool {
+        let name = name.to_ascii_lowercase().replace('_', "-");
+        name.starts_with("edge-logout-")
+            // A client's credentials are its own.
+            || (self.announcement == Some(name.as_str()) && name != "authorization")
+            || (has_origin && (name.starts_with("x-forwarded-") || name == "forwarded"))
+    }
+
+    async fn ask(&self, request: &web_sys::Request) -> Result<Response, JsValue> {
+        let response = match self.origin {
+            config::Origin::Service(name) => {
+                let service = Reflect::get(self.env, &JsValue::from_str(name))?;
+                service.unchecked_ref::<Service>().fetch(request).await?
+            }
+            config::Origin::Itself | config::Origin::Url(_) => http::fetch(request).await?,
+        };
+        Ok(response.unchecked_into())
+    }
+
+    /// With which headers the app would let a script of another origin read an answer to this
+    /// request: asked by the preflight that a browser would send. Without them the script would not
+    /// even see the status of an answer of ours.
+    pub(super) async fn cross_origin_headers(
+        &self,
+    ) -> Result<Vec<(&'static str, String)>, JsValue> {
+        const ALLOW: [&str; 3] = [
+            "Access-Control-Allow-Origin",
+            "Access-Control-Allow-Credentials",
+            "Vary",
+        ];
+        let RequestUrl {
+            scheme,
+            host,
+            path,
+            query,
+        } = self.target;
+        let own = format!("{scheme}://{host}");
+        let asking = http::header(&self.request.headers(), "origin");
+        let Some(asking) = asking.filter(|asking| *asking != own) else {
+            return Ok(Vec::new());
+        };
+        let base = match self.origin {
+            config::Origin::Url(origin) => origin.as_str().trim_end_matches('/'),
+            config::Origin::Itself | config::Origin::Service(_) => &own,
+        };
+        let init = RequestInit::new();
+        init.set_method("OPTIONS");
+        init.set_redirect(RequestRedirect::Manual);
+        init.set_signal(Some(&AbortSignal::timeout_with_u32(PREFLIGHT_MILLIS)));
+        let preflight =
+            web_sys::Request::new_with_str_and_init(&format!("{base}{path}{query}"), &init)?;
+        let headers = preflight.headers();
+        headers.set("Origin", &asking)?;
+        headers.set("Access-Control-Request-Method", &self.request.method())?;
+        let answer = self.ask(&preflight).await?.headers();
+        let allowed = ALLOW.map(|name| Some((name, http::header(&answer, name)?)));
+        Ok(allowed.into_iter().flatten().collect())
+    }
 }
 
-/// Whether a client's copy of a header that only we may set is taken out. Some servers read `_`
-/// as `-`.
-fn is_stripped(name: &str, has_origin: bool) -> bool {
-    let name = name.to_ascii_lowercase().replace('_', "-");
-    name.starts_with("edge-logout-")
-        || (has_origin && (name.starts_with("x-forwarded-") || name == "forwarded"))
-}
+/// Time for the preflight.
+const PREFLIGHT_MILLIS: u32 = 2000;
 
 fn names(headers: &Headers) -> Vec<String> {
     headers
@@ -160,8 +234,7 @@ impl Origin for Behind<'_> {
     async fn send(&self, forward: &Forward) -> Result<Answer, Unavailable> {
         let unreachable = |_: JsValue| Unavailable("origin_unreachable");
         let request = self.rewrite(forward).map_err(unreachable)?;
-        let response = http::fetch(&request).await.map_err(unreachable)?;
-        Ok(Answer(response.unchecked_into()))
+        self.ask(&request).await.map_err(unreachable).map(Answer)
     }
 }
 
@@ -177,8 +250,8 @@ pub(super) fn apply(Answer(answer): Answer, changes: &Changes) -> Result<Respons
     let init: &ResponseInit = answer.unchecked_ref();
     let response = Response::new_with_opt_readable_stream_and_init(answer.body().as_ref(), init)?;
     let headers = response.headers();
-    if changes.drop_announcement {
-        headers.delete(front::ANNOUNCEMENT)?;
+    for name in &changes.drop_headers {
+        headers.delete(name)?;
     }
     if let Some(lines) = &changes.set_cookies {
         headers.delete("Set-Cookie")?;

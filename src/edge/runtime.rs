@@ -14,7 +14,7 @@ use super::{http, webcrypto};
 use crate::{
     app::{
         audit::Event,
-        ports::{Keyed, Unavailable, World},
+        ports::{Unavailable, World},
     },
     domain::{
         jwks::PublicKey, jws::Algorithm, key_cache::KeyCache, limits, time::Timestamp, url::HttpUrl,
@@ -89,22 +89,6 @@ impl World for Runtime {
         webcrypto::verifies(algorithm, key, signed, signature)
             .await
             .unwrap_or(false)
-    }
-
-    async fn encrypt(&self, keyed: &Keyed<'_>, plaintext: &[u8]) -> Result<Vec<u8>, Unavailable> {
-        webcrypto::encrypt(keyed, plaintext)
-            .await
-            .map_err(|_| Unavailable("encryption_failed"))
-    }
-
-    async fn decrypt(
-        &self,
-        keyed: &Keyed<'_>,
-        ciphertext: &[u8],
-    ) -> Result<Option<Vec<u8>>, Unavailable> {
-        webcrypto::decrypt(keyed, ciphertext)
-            .await
-            .map_err(|_| Unavailable("decryption_failed"))
     }
 
     fn with_key_cache<T>(&self, issuer: &str, use_it: impl FnOnce(&mut KeyCache) -> T) -> T {

@@ -1,15 +1,12 @@
 // KV failing on workerd, and an OP that never sends a token twice: the session must be dead.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
 import { seal, session } from './support/format.mjs';
 import { startWorld, stored } from './support/world.mjs';
 
 let world, op, loggedIn;
 before(async () => {
-  world = await startWorld({
-    entry: fileURLToPath(new URL('support/faulty-kv.js', import.meta.url)),
-  });
+  world = await startWorld({ entry: 'instrumented.js' });
   op = world.op;
   world.app = (req, res) => res.end(req.headers.cookie ?? 'nobody');
   // The key set, once and for all.

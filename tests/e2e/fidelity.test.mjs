@@ -230,7 +230,7 @@ for (const [name, enter] of Object.entries(WAYS)) {
       '/shop?',
       '/shop//a//',
       '/shop/a%2Fb;c/~d',
-      '/shop/%2e%2e%2fx/%zz/%E9',
+      '/shop/a/%2e%2e%2fx/%zz/%E9',
       "/shop/a'b|c!$()*,:@[]",
       '/shop/x?q=%20&x=[1]&u=http://x/',
       '/shop/x?x=%zz&y=%E9&+=a+b&&=&z={}|^`\\!$()*,;:@~',

@@ -126,21 +126,12 @@ describe('a request', () => {
     });
   }
 
-  const unfolded = 'workerd leaves `%2e` and `\\` in request.url, and the gate looks at that';
-  for (const path of ['/shop/%2e%2e/wiki/x', '/shop/\\..\\..\\wiki\\x']) {
-    test(`for ${path} is judged by the address that it is sent to`, { todo: unfolded }, async () => {
-      let seen;
-      world.app = (req, res) => {
-        seen = req.url;
-        res.writeHead(200, { 'set-cookie': ['shop.sid=1', 'wiki.sid=1'] }).end();
-      };
-      const { setCookies } = await world.request(path);
-      assert.equal(seen, '/wiki/x');
-      assert.deepEqual(
-        setCookies.map((line) => line.split('=')[0]),
-        ['wiki.sid'],
-        'of the app there',
-      );
+  // workerd leaves these in request.url: judged as they stand they would be the shop's, but they
+  // would be sent to the wiki's place.
+  for (const path of ['/shop/%2e%2e/wiki/x', '/shop/\\..\\..\\wiki\\x', '/shop/.%2E/elsewhere']) {
+    test(`for ${path} goes nowhere`, async () => {
+      world.app = () => assert.fail('asked');
+      assert.equal((await world.request(path, { headers: { cookie: 'wiki.sid=raw' } })).status, 400);
     });
   }
 

@@ -1,32 +1,53 @@
 //! Logins: what an app's answer announces, and the session that it begins.
 
-use super::{Front, Own, OwnKind, Reply};
+use super::{Front, Own, OwnKind, Reply, announcement::Announced, answer::Answer};
 use crate::{
     app::{
         audit::{Class, Event},
         ports::{Sessions, World, within},
-        verify::{NotVerified, Verified, verify},
+        verify::{NotVerified, verify},
     },
     domain::{
-        config::SessionSid,
+        config::{Announce, SessionSid},
         cookie::SetCookie,
-        gate::{self, Credentials, Jar, Standing},
-        id_token::{self, IdClaims},
+        digest::Digest,
+        gate::{self, Credentials, Exchange},
+        id_token::{self, IdClaims, Login},
+        jws::Unverified,
         limits,
+        refusal::Refusal,
         session::{Birth, Session, SessionId, SidKey, SubjectKey},
+        session_header,
+        time::Timestamp,
     },
 };
 
+/// An announcement, read.
+enum Read {
+    /// An ID token whose signature nobody has verified yet.
+    IdToken(Unverified<IdClaims>),
+    /// A login that the app's secret vouches for.
+    Vouched(Login),
+}
+
+impl Read {
+    fn sub_and_sid(&self) -> (&str, Option<&str>) {
+        match self {
+            Self::IdToken(token) => (&token.claimed().sub, token.claimed().sid.as_deref()),
+            Self::Vouched(login) => (&login.sub, login.sid.as_deref()),
+        }
+    }
+}
+
 impl<W: World, S: Sessions> Front<'_, W, S> {
     /// The session that the announced login begins; none if it continues the present one.
-    pub(super) async fn birth(
+    pub(super) async fn birth<R: Reply>(
         &self,
-        token: &str,
-        jar: &Jar,
-        standing: &Standing,
-        reply: &impl Reply,
+        announced: Result<Announced, Refusal>,
+        answer: &Answer<'_, R>,
         lines: &[SetCookie],
     ) -> Result<Option<Session>, Own> {
+        let (exchange, reply) = (&answer.exchange, answer.reply);
         let (age, cache_status) = (reply.header("age"), reply.header("cf-cache-status"));
         let credentials = Credentials {
             status: reply.status(),
@@ -35,32 +56,36 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         };
         if !gate::may_announce(&credentials) {
             // With a new session cookie beside it, this may be a login that nobody would bind.
-            if gate::renews_a_cookie(self.app, jar, standing, lines, self.world.now()) {
+            if exchange.renews_a_cookie(lines) {
                 return Err(Own::new(OwnKind::BadGateway, "announcement_not_counted"));
             }
             self.world
                 .record(&Event::new("announcement_not_counted", &self.app.name));
             return Ok(None);
         }
-        let claims = self.read_announcement(token).await?;
+        let read = announced.and_then(|announced| self.read(&announced, answer.arrived));
+        let read = read.map_err(|refusal| self.refused(refusal))?;
+        // An announcement of whom the request went out as says nothing new, so it needs no proof:
+        // without it the answer's cookies would be that session's too. So the token may have expired
+        // since the app stored it.
+        if exchange
+            .standing
+            .live()
+            .is_some_and(|live| self.continues(live, &read))
+        {
+            return Ok(None);
+        }
+        let claims = self.prove(read).await?;
         let subject = SubjectKey::of(self.app, &claims.sub);
         let without_sid = SidKey::absent(self.app, &claims.sub);
         let sid = claims.sid.as_ref().map(|sid| SidKey::of(self.app, sid));
-        // The same user, and the same `sid` if both have one.
-        let continues = |live: &Session| {
-            let has_other_sid = |sid| live.sid != without_sid && live.sid != sid;
-            live.subject == subject && !sid.is_some_and(has_other_sid)
-        };
-        if standing.live().is_some_and(continues) {
-            return Ok(None);
-        }
         let sid = match sid {
             Some(sid) => sid,
             None if self.app.session_sid == SessionSid::Optional => without_sid,
             None => return Err(Own::new(OwnKind::BadGateway, "login_without_sid")),
         };
         let now = self.world.now();
-        if !gate::renews_a_cookie(self.app, jar, standing, lines, now) {
+        if !exchange.can_be_bound(lines) {
             return Err(Own::new(OwnKind::BadGateway, "login_without_new_cookie"));
         }
         let session = Session {
@@ -91,43 +116,68 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         }
     }
 
+    /// Whether it is the same user, and the same `sid` if both have one.
+    fn continues(&self, live: &Session, read: &Read) -> bool {
+        let (sub, sid) = read.sub_and_sid();
+        let has_other_sid = |sid| {
+            let without_sid = SidKey::absent(self.app, sub);
+            live.sid != without_sid && live.sid != SidKey::of(self.app, sid)
+        };
+        live.subject == SubjectKey::of(self.app, sub) && !sid.is_some_and(has_other_sid)
+    }
+
     /// The answer in place of one whose login does not count. The app may have attached that login
     /// to a cookie that the browser has already: nobody may go on with it.
     pub(super) async fn undelivered(
         &self,
         own: Own,
-        jar: &Jar,
-        standing: &Standing,
+        exchange: &Exchange<'_>,
         lines: &[SetCookie],
     ) -> Own {
-        let renews = gate::renews_a_cookie(self.app, jar, standing, lines, self.world.now());
-        let set_cookies = match standing.live() {
-            Some(live) if own.kind != OwnKind::Unavailable && !renews => {
+        let set_cookies = match exchange.standing.live() {
+            Some(live) if own.kind != OwnKind::Unavailable && !exchange.renews_a_cookie(lines) => {
                 self.end_one(live, "session_replaced").await;
-                jar.removals_of_all()
+                exchange.jar.removals_of_all()
             }
-            _ => jar.removals_of_unbound(),
+            _ => exchange.jar.removals_of_unbound(),
         };
         Own { set_cookies, ..own }
     }
 
-    async fn read_announcement(&self, token: &str) -> Result<Verified<IdClaims>, Own> {
-        let now = self.world.now();
-        let verified = match id_token::read(token, self.app, now) {
-            Ok(token) => {
-                let deadline = now.plus(limits::BACK_CHANNEL_DEADLINE);
-                verify(self.world, &self.app.issuer, token, now, deadline).await
+    fn read(&self, announced: &Announced, arrived: Timestamp) -> Result<Read, Refusal> {
+        match (announced, &self.app.announce) {
+            (Announced::IdToken(token), _) => {
+                id_token::read(token, self.app, self.world.now()).map(Read::IdToken)
             }
-            Err(refusal) => Err(NotVerified::Refused(refusal)),
+            (Announced::Session { header, key: sent }, Announce::Session { key }) => {
+                if !Digest::of("announce-key", &[sent]).is_secretly(key) {
+                    return Err(Refusal::SessionHeaderKey);
+                }
+                session_header::read(header, arrived).map(Read::Vouched)
+            }
+            (Announced::Session { .. }, Announce::IdToken(_)) => Err(Refusal::SessionHeaderKey),
+        }
+    }
+
+    async fn prove(&self, read: Read) -> Result<Login, Own> {
+        let token = match read {
+            Read::Vouched(login) => return Ok(login),
+            Read::IdToken(token) => token.try_map(IdClaims::into_login),
         };
-        verified.map_err(|not| match not {
-            NotVerified::Refused(refusal) => {
-                // The reason goes into the log by itself: the answer only says "announcement".
-                self.world
-                    .record(&Event::new(refusal.code(), &self.app.name).class(Class::Refused));
-                Own::new(OwnKind::BadGateway, "announcement_invalid")
-            }
-            NotVerified::Unavailable(unavailable) => unavailable.into(),
-        })
+        let now = self.world.now();
+        let deadline = now.plus(limits::BACK_CHANNEL_DEADLINE);
+        let token = token.map_err(|refusal| self.refused(refusal))?;
+        match verify(self.world, &self.app.issuer, token, now, deadline).await {
+            Ok(login) => Ok(login.into_inner()),
+            Err(NotVerified::Refused(refusal)) => Err(self.refused(refusal)),
+            Err(NotVerified::Unavailable(unavailable)) => Err(unavailable.into()),
+        }
+    }
+
+    fn refused(&self, refusal: Refusal) -> Own {
+        // The reason goes into the log by itself: the answer only says "announcement".
+        self.world
+            .record(&Event::new(refusal.code(), &self.app.name).class(Class::Refused));
+        Own::new(OwnKind::BadGateway, "announcement_invalid")
     }
 }

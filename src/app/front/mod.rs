@@ -3,25 +3,26 @@
 //! Open the seals, ask whether the session lives, forward, learn from the answer who logged in,
 //! seal what the app sets. Whatever goes wrong on the way, nothing is forwarded as logged in.
 
+mod announcement;
+mod answer;
 mod login;
+mod unmatched;
 
+use self::answer::Answer;
+pub use self::unmatched::Unmatched;
 use super::{
     audit::{Class, Event},
     ports::{Sessions, Unavailable, World, within},
-    sealing,
 };
 use crate::domain::{
     config::{App, Config},
-    cookie::{self, SetCookie},
-    gate::{self, Incoming, Jar, Outgoing, Owners, Passage, Standing},
+    gate::{self, Asked, Exchange, Passage},
+    jar::{Jar, REDIRECTED, Standing},
     limits,
-    seal::{Authority, Binding, Contents},
     session::{Life, Session},
     time::Timestamp,
+    url,
 };
-
-/// The header in which an app's answer announces a login: the ID token it received.
-pub const ANNOUNCEMENT: &str = "edge-logout-id-token";
 
 /// A request, as far as the gate looks at it.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +33,8 @@ pub struct Request<'a> {
     pub host: &'a str,
     /// Path, as sent.
     pub path: &'a str,
+    /// `?` and the query, as sent, or nothing.
+    pub query: &'a str,
     /// The `Cookie` header.
     pub cookies: Option<&'a str>,
     /// Whether a person is looking at a page that this request loads.
@@ -43,6 +46,8 @@ pub struct Request<'a> {
 pub struct Forward {
     /// The `Cookie` header to send.
     pub cookies: CookieHeader,
+    /// Path and query to ask for, if not those of the request.
+    pub target: Option<(String, String)>,
     /// Whether conditions and ranges are taken out, so that the answer is a whole new one.
     pub unconditional: bool,
 }
@@ -54,6 +59,16 @@ pub enum CookieHeader {
     Unchanged,
     /// It is replaced; none to send none.
     Replaced(Option<String>),
+}
+
+impl CookieHeader {
+    fn of(jar: &Jar, standing: &Standing, now: Timestamp) -> Self {
+        if jar.is_untouched() {
+            Self::Unchanged
+        } else {
+            Self::Replaced(jar.to_header(standing, now))
+        }
+    }
 }
 
 /// An answer of the app, as far as the gate looks at it.
@@ -92,8 +107,8 @@ pub enum Served<R> {
 pub struct Changes {
     /// The `Set-Cookie` lines to send in place of the app's, if they differ.
     pub set_cookies: Option<Vec<String>>,
-    /// Whether the announcement is taken out.
-    pub drop_announcement: bool,
+    /// Headers that are taken out: announcements.
+    pub drop_headers: Vec<String>,
     /// `Cache-Control` in place of the app's.
     pub cache_control: Option<&'static str>,
 }
@@ -118,6 +133,8 @@ pub enum OwnKind {
     Unauthorized,
     /// 303 to the same URL.
     SeeOther,
+    /// 303 to the app's page for those whose session has ended.
+    Redirect,
     /// 409: just signed out, so this login does not count.
     SignedOut,
     /// 502: the app's answer cannot be delivered.
@@ -127,7 +144,9 @@ pub enum OwnKind {
 }
 
 impl Own {
-    const fn new(kind: OwnKind, code: &'static str) -> Self {
+    /// One without cookies.
+    #[must_use]
+    pub const fn new(kind: OwnKind, code: &'static str) -> Self {
         Self {
             kind,
             code,
@@ -173,78 +192,73 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
     }
 
     async fn pass<O: Origin>(&self, origin: &O) -> Result<(O::Reply, Changes), Own> {
-        let (jar, is_touched) = self.open().await?;
+        let Request { path, query, .. } = self.request;
+        let arrived = self.world.now();
+        let header = self.request.cookies.unwrap_or_default();
+        let jar = if self.app.is_anonymous_at(path) {
+            Jar::without_sessions(header, |name| self.app.session_cookies.may_mean(name))
+        } else {
+            Jar::open(&self.config.seal_keys, self.app, header, arrived)
+        };
         let standing = self.standing(&jar).await?;
         let now = self.world.now();
-        let own = |kind, code| {
-            Err(Own {
-                set_cookies: jar.removals(&standing, now, self.request.path, &[]),
-                ..Own::new(kind, code)
-            })
-        };
-        match gate::passage(&standing, self.request.method, self.request.is_navigation) {
-            Passage::Forward => {}
-            Passage::Refused => return own(OwnKind::MethodNotAllowed, "method_never_forwarded"),
-            Passage::Unauthorized => return own(OwnKind::Unauthorized, "unsafe_after_end"),
-            Passage::SeeOther => return own(OwnKind::SeeOther, "unsafe_after_end"),
+        self.admit(&jar, &standing, now)?;
+
+        let target = url::without_session_ids(self.app, path, query);
+        if target.is_some() {
+            self.world
+                .record(&Event::new("session_id_in_url_removed", &self.app.name));
         }
         let forward = Forward {
-            cookies: if is_touched {
-                CookieHeader::Replaced(jar.to_header(&standing, now))
-            } else {
-                CookieHeader::Unchanged
-            },
+            cookies: CookieHeader::of(&jar, &standing, now),
+            target,
             unconditional: standing.is_ended(),
         };
         let reply = origin
             .send(&forward)
             .await
             .map_err(|Unavailable(code)| Own::new(OwnKind::BadGateway, code))?;
-        let changes = self.take_back(&jar, &standing, &reply).await?;
+        let answer = Answer {
+            exchange: Exchange {
+                config: self.config,
+                app: self.app,
+                host: self.request.host,
+                path,
+                jar: &jar,
+                standing: &standing,
+                now: self.world.now(),
+            },
+            arrived,
+            reply: &reply,
+        };
+        let changes = self.take_back(&answer).await?;
         Ok((reply, changes))
     }
 
-    /// Opens the seals among the request's cookies, and says whether it holds anything but cookies
-    /// that are none of our business.
-    async fn open(&self) -> Result<(Jar, bool), Unavailable> {
-        let cookies: Vec<_> = cookie::pairs(self.request.cookies.unwrap_or_default())
-            .map(|(name, value)| (name, value, gate::sort(self.app, name, value)))
-            .collect();
-        let is_touched = cookies
-            .iter()
-            .any(|(_, _, incoming)| *incoming != Incoming::Plain);
-        // Opening costs: other apps' cookies never take the places of the app's own.
-        let is_listed = |name: &str| self.app.session_cookies.contain(name);
-        let listed = cookies
-            .iter()
-            .filter(|(name, _, incoming)| is_sealed(incoming) && is_listed(name))
-            .count();
-        let mut places = (
-            limits::SEALS_PER_REQUEST,
-            limits::SEALS_PER_REQUEST.saturating_sub(listed),
-        );
-        let mut jar = Jar::default();
-        for (name, value, incoming) in cookies {
-            let place = if is_listed(name) {
-                &mut places.0
-            } else {
-                &mut places.1
-            };
-            match incoming {
-                Incoming::Plain => jar.add_plain(name, value),
-                Incoming::Sealed(seal) if *place > 0 => {
-                    *place = place.saturating_sub(1);
-                    let key = &self.config.seal_key;
-                    if let Some(contents) =
-                        sealing::open(self.world, key, self.app, name, &seal).await?
-                    {
-                        jar.add_sealed(name, contents);
-                    }
-                }
-                Incoming::Sealed(_) | Incoming::Withheld => {}
-            }
+    /// Whether the request goes on.
+    fn admit(&self, jar: &Jar, standing: &Standing, now: Timestamp) -> Result<(), Own> {
+        let asked = Asked {
+            method: self.request.method,
+            path: self.request.path,
+            is_navigation: self.request.is_navigation,
+        };
+        let (kind, code) = match gate::passage(self.app, standing, jar, asked) {
+            Passage::Forward => return Ok(()),
+            Passage::Refused => (OwnKind::MethodNotAllowed, "method_never_forwarded"),
+            Passage::Unauthorized => (OwnKind::Unauthorized, "ended_unauthorized"),
+            Passage::SeeOther => (OwnKind::SeeOther, "ended_unsafe"),
+            Passage::Redirect => (OwnKind::Redirect, "ended_redirected"),
+        };
+        let mut set_cookies = jar.removals(standing, now, self.request.path, &[]);
+        if kind == OwnKind::Redirect {
+            set_cookies.push(format!(
+                "{REDIRECTED}=1; Path=/; HttpOnly; SameSite=Lax; Max-Age=10"
+            ));
         }
-        Ok((jar, is_touched))
+        Err(Own {
+            set_cookies,
+            ..Own::new(kind, code)
+        })
     }
 
     /// Asks the store about the session that the request carries, if any.
@@ -268,113 +282,6 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         })
     }
 
-    /// Learns from the answer who logged in, and seals what it sets.
-    async fn take_back(
-        &self,
-        jar: &Jar,
-        standing: &Standing,
-        reply: &impl Reply,
-    ) -> Result<Changes, Own> {
-        let now = self.world.now();
-        let raw_lines = reply.set_cookies();
-        let read: Vec<Option<SetCookie>> = raw_lines
-            .iter()
-            .map(|line| SetCookie::parse(line, now))
-            .collect();
-        let lines: Vec<SetCookie> = read.iter().flatten().cloned().collect();
-        let announcement = reply.header(ANNOUNCEMENT);
-        let born = match announcement.as_deref() {
-            Some(token) if !token.trim().is_empty() => {
-                match self.birth(token, jar, standing, reply, &lines).await {
-                    Ok(born) => born,
-                    Err(own) => return Err(self.undelivered(own, jar, standing, &lines).await),
-                }
-            }
-            _ => None,
-        };
-        let owners = Owners {
-            standing,
-            born: born.as_ref(),
-        };
-        let mut set_cookies = Vec::new();
-        let mut sealed_any = false;
-        for (raw, line) in raw_lines.iter().zip(&read) {
-            let Some(line) = line else {
-                set_cookies.push(raw.clone());
-                continue;
-            };
-            let host = self.request.host;
-            match gate::judge_line(self.config, self.app, host, jar, line, owners, now) {
-                Outgoing::Plain => set_cookies.push(raw.clone()),
-                Outgoing::Removal(removal) => set_cookies.push(removal),
-                Outgoing::Sealed(binding) => match (self.seal(line, binding, now).await, &born) {
-                    (Ok(sealed), _) => {
-                        set_cookies.push(sealed);
-                        sealed_any = true;
-                    }
-                    (Err(own), None) => return Err(own),
-                    (Err(own), Some(born)) => {
-                        self.end_one(born, "session_replaced").await;
-                        return Err(self.undelivered(own, jar, standing, &lines).await);
-                    }
-                },
-                Outgoing::Dropped => self.world.record(
-                    &Event::new("foreign_session_cookie_dropped", &self.app.name)
-                        .cookie(&line.name),
-                ),
-            }
-        }
-        if let Standing::Live(session) = standing {
-            if born.is_some() {
-                self.end_one(session, "session_replaced").await;
-            } else if jar.is_emptied_by(self.app, session, self.request.path, &lines) {
-                self.end_one(session, "session_cleared_by_app").await;
-            }
-        }
-        set_cookies.extend(jar.removals(standing, now, self.request.path, &lines));
-        Ok(Changes {
-            set_cookies: (set_cookies != raw_lines).then_some(set_cookies),
-            drop_announcement: announcement.is_some(),
-            cache_control: if standing.is_ended() {
-                Some("no-store")
-            } else if sealed_any && !is_private(reply) {
-                Some("private, no-cache")
-            } else {
-                None
-            },
-        })
-    }
-
-    async fn seal(
-        &self,
-        line: &SetCookie,
-        binding: Binding,
-        now: Timestamp,
-    ) -> Result<String, Own> {
-        if !self.app.session_cookies.contain(&line.name)
-            && self
-                .world
-                .is_news(format!("{}/{}", self.app.name, line.name))
-        {
-            // So that the operator can complete the list.
-            let event = Event::new("http_only_cookie_sealed", &self.app.name);
-            self.world.record(&event.cookie(&line.name));
-        }
-        let contents = Contents {
-            authority: Authority::Kv,
-            binding,
-            sealed_at: now,
-            attributes: line.attributes_for_removal(self.request.path),
-            value: line.value.clone(),
-        };
-        let key = &self.config.seal_key;
-        let value = sealing::seal(self.world, key, self.app, &line.name, &contents).await?;
-        if line.name.len().saturating_add(value.len()) > limits::COOKIE_BYTES {
-            return Err(Own::new(OwnKind::BadGateway, "cookie_too_large"));
-        }
-        Ok(line.with_value(&value))
-    }
-
     /// Ends a session that the app itself has left. Nobody ordered this logout:
     /// if the store fails, the user's request does not.
     async fn end_one(&self, session: &Session, done: &'static str) {
@@ -386,19 +293,6 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         let event = Event::new(code, &self.app.name);
         self.world.record(&event.of(session.sid.0.short()));
     }
-}
-
-const fn is_sealed(incoming: &Incoming) -> bool {
-    matches!(incoming, Incoming::Sealed(_))
-}
-
-fn is_private(reply: &impl Reply) -> bool {
-    reply.header("cache-control").is_some_and(|directives| {
-        directives.split(',').any(|directive| {
-            let directive = directive.trim();
-            directive.eq_ignore_ascii_case("private") || directive.eq_ignore_ascii_case("no-store")
-        })
-    })
 }
 
 #[cfg(test)]

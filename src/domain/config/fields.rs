@@ -3,24 +3,26 @@
 use std::time::Duration;
 
 use serde_json::{Map, Value};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::Problem;
+use crate::domain::{route, time::Timestamp};
 
 /// The fields of one variable that nobody has read yet.
 pub(super) struct Fields<'a> {
-    variable: &'a str,
+    variable: String,
     rest: Option<Map<String, Value>>,
     problems: &'a mut Vec<Problem>,
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn of(variable: &'a str, json: &str, problems: &'a mut Vec<Problem>) -> Self {
+    pub(super) fn of(variable: &str, json: &str, problems: &'a mut Vec<Problem>) -> Self {
         let rest = match serde_json::from_str(json) {
             Ok(Value::Object(fields)) => Some(fields),
             _ => None,
         };
         let mut fields = Self {
-            variable,
+            variable: variable.to_owned(),
             rest,
             problems,
         };
@@ -128,6 +130,37 @@ impl<'a> Fields<'a> {
             self.problem(field, "must be a whole number of seconds");
         }
         seconds.map(Duration::from_secs)
+    }
+
+    /// A moment (RFC 3339), if the field is there.
+    pub(super) fn moment(&mut self, field: &str) -> Option<Timestamp> {
+        let text = self.text(field)?;
+        let moment = OffsetDateTime::parse(&text, &Rfc3339).ok();
+        if moment.is_none() {
+            self.problem(field, "must be a time such as 2026-12-01T00:00:00Z");
+        }
+        moment.map(|moment| Timestamp::from_seconds(moment.unix_timestamp()))
+    }
+
+    /// A list of paths; empty if the field is not there.
+    pub(super) fn paths(&mut self, field: &str) -> Vec<String> {
+        let paths = self.texts(field);
+        for (position, path) in paths.iter().enumerate() {
+            if !route::is_plain_path(path) {
+                self.problem(
+                    &format!("{field}[{position}]"),
+                    "must be an absolute path of plain segments",
+                );
+            }
+        }
+        paths
+    }
+
+    /// The fields of a table, if the field is there.
+    pub(super) fn table(&mut self, field: &str) -> Option<Fields<'_>> {
+        let json = self.take(field)?.to_string();
+        let variable = format!("{}.{field}", self.variable);
+        Some(Fields::of(&variable, &json, self.problems))
     }
 
     /// Every field that nobody asked for is a problem: a misspelt option must not be silence.

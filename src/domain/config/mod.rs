@@ -1,18 +1,20 @@
 //! The configuration, parsed into types that cannot be wrong.
 //!
 //! One structured variable per issuer (`ISSUER_<name>`) and per app (`APP_<name>`), and the secret
-//! `SEAL_KEYS`; `LIMITS` if need be. Parsing reports every problem at once, each with the name of its field.
+//! `SEAL_KEYS`; `HOST_<name>` and `LIMITS` if need be. Parsing reports every problem at once, each with
+//! the name of its field.
 
 mod fields;
 mod read;
 
-use std::{fmt, rc::Rc, time::Duration};
+use std::{fmt, iter, rc::Rc, time::Duration};
 
 pub use self::read::parse;
 use super::{
     digest::Digest,
     jws::{Algorithm, Types},
-    route::Route,
+    route::{self, Route},
+    time::Timestamp,
     url::{HttpUrl, Schemes},
 };
 
@@ -21,10 +23,24 @@ use super::{
 pub struct Config {
     /// The protected apps, in the order of their names.
     pub apps: Vec<Rc<App>>,
-    /// The key that seals cookies.
-    pub seal_key: SealKey,
+    /// What becomes of requests that are for no app, on hosts that have apps.
+    pub hosts: Vec<HostRule>,
+    /// The keys that seal cookies.
+    pub seal_keys: SealKeys,
     /// KV operations that one request or cron run may spend on tidying up.
     pub kv_operations: usize,
+}
+
+impl Config {
+    /// The service bindings that requests go to.
+    pub fn services(&self) -> impl Iterator<Item = &str> {
+        let of_apps = self.apps.iter().map(|app| &app.origin);
+        let of_hosts = self.hosts.iter().map(|host| &host.origin);
+        iter::chain(of_apps, of_hosts).filter_map(|origin| match origin {
+            Origin::Service(name) => Some(name.as_str()),
+            Origin::Itself | Origin::Url(_) => None,
+        })
+    }
 }
 
 /// An `OpenID` Provider that the apps trust.
@@ -95,16 +111,116 @@ pub struct App {
     pub routes: Vec<Route>,
     /// Path of its back-channel logout endpoint, on the hosts of its routes.
     pub logout_path: String,
-    /// Where requests go: scheme and authority. Without it each goes to its own URL.
-    pub origin: Option<HttpUrl>,
+    /// Where requests go.
+    pub origin: Origin,
     /// Whether its logins need a `sid`.
     pub session_sid: SessionSid,
     /// The cookies that carry its login.
     pub session_cookies: CookieNames,
     /// Cookies that are left as they are although they are `HttpOnly`.
     pub never: CookieNames,
+    /// Until when session cookies are accepted that are not sealed: the day of the roll-out.
+    pub accept_unsealed_until: Timestamp,
+    /// How the app says who logged in.
+    pub announce: Announce,
+    /// Paths, by whole segments, whose answers set a login's cookie one page before the
+    /// announcement; none if the announcement comes with the cookie.
+    pub login_paths: Vec<String>,
+    /// What becomes of requests whose session has ended.
+    pub on_ended: OnEnded,
+    /// Paths, by whole segments, that never see a session: static files.
+    pub anonymous_paths: Vec<String>,
     /// How long a session may live, whatever else happens.
     pub session_lifetime: Duration,
+}
+
+impl App {
+    /// The header in which it announces logins, if it is one.
+    #[must_use]
+    pub fn announcement_header(&self) -> Option<&str> {
+        match &self.announce {
+            Announce::IdToken(Source::Header { name, .. }) => Some(name),
+            Announce::IdToken(Source::Cookie { .. }) | Announce::Session { .. } => None,
+        }
+    }
+
+    /// Whether a cookie set at `path` may wait for an announcement on the next page.
+    #[must_use]
+    pub fn announces_late_at(&self, path: &str) -> bool {
+        self.login_paths
+            .iter()
+            .any(|prefix| route::covers(prefix, path))
+    }
+
+    /// Whether requests to `path` go on without a session, whoever asks.
+    #[must_use]
+    pub fn is_anonymous_at(&self, path: &str) -> bool {
+        self.anonymous_paths
+            .iter()
+            .any(|prefix| route::covers(prefix, path))
+    }
+}
+
+/// Where requests go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Each to its own URL: a route in front of a proxied DNS record.
+    Itself,
+    /// To another scheme and authority.
+    Url(HttpUrl),
+    /// To a Worker, by the name of its service binding.
+    Service(String),
+}
+
+/// What becomes of requests to a host that are for no app of it: they pass, without the cookies of
+/// any session.
+#[derive(Debug, PartialEq, Eq)]
+pub struct HostRule {
+    /// Host, lower case, with a port that is not the scheme's own.
+    pub host: String,
+    /// Where they go.
+    pub origin: Origin,
+}
+
+/// How an app's answer says who logged in. The source is never delivered.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Announce {
+    /// By the ID token that the app received.
+    IdToken(Source),
+    /// By the headers `edge-logout-session` and `edge-logout-key`: subject and `sid`, vouched for by
+    /// a shared secret.
+    Session {
+        /// The digest of the secret.
+        key: Digest,
+    },
+}
+
+/// Where an answer holds an ID token.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Source {
+    /// In a header, perhaps after an authentication scheme.
+    Header {
+        /// The header's name, lower case.
+        name: String,
+        /// The scheme, such as `Bearer`.
+        scheme: Option<String>,
+    },
+    /// As the value of a cookie that the answer sets.
+    Cookie {
+        /// The cookie's name.
+        name: String,
+    },
+}
+
+/// What becomes of a request whose session has ended, if it is safe; others never reach the app.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OnEnded {
+    /// It goes on as anonymous.
+    Anonymous,
+    /// A page is redirected to this path or URL, everything else is refused with 401.
+    Redirect(String),
+    /// It is refused with 401.
+    Unauthorized,
 }
 
 /// Cookie names, or beginnings of names (written with `*` at the end). Case matters.
@@ -115,13 +231,39 @@ impl CookieNames {
     /// Whether `name` is one of them.
     #[must_use]
     pub fn contain(&self, name: &str) -> bool {
+        self.match_with(name, |pattern, name| pattern == name)
+    }
+
+    /// Whether some server reads `name` as one of them: it may ignore blanks and control characters
+    /// around a name, and PHP takes `.`, space and `[` for `_`.
+    #[must_use]
+    pub fn may_mean(&self, name: &str) -> bool {
+        let name = name.trim_matches(|c: char| c.is_whitespace() || c.is_control());
+        let php = |c| if b". [".contains(&c) { b'_' } else { c };
+        self.match_with(name, |pattern, name| {
+            let (pattern, name) = (pattern.bytes().map(php), name.bytes().map(php));
+            pattern.eq(name)
+        })
+    }
+
+    fn match_with(&self, name: &str, is_same: impl Fn(&str, &str) -> bool) -> bool {
         self.0
             .iter()
             .any(|pattern| match pattern.strip_suffix('*') {
-                Some(prefix) => name.starts_with(prefix),
-                None => name == pattern,
+                Some(prefix) => name
+                    .get(..prefix.len())
+                    .is_some_and(|beginning| is_same(prefix, beginning)),
+                None => is_same(pattern, name),
             })
     }
+}
+
+/// The keys that seal cookies: every one opens, one seals. At least one has no `seal_from`.
+#[derive(Debug, PartialEq, Eq)]
+pub struct SealKeys {
+    /// One that is always due.
+    first: SealKey,
+    others: Vec<SealKey>,
 }
 
 /// A key that seals cookies.
@@ -131,12 +273,37 @@ pub struct SealKey {
     pub id: String,
     /// 256 bits.
     pub key: [u8; 32],
+    /// From when on it seals; every key opens at any time.
+    pub seal_from: Option<Timestamp>,
+}
+
+impl SealKeys {
+    /// The key that seals at `now`: of those that are due the newest.
+    #[must_use]
+    pub fn sealing(&self, now: Timestamp) -> &SealKey {
+        let due = |key: &&SealKey| key.seal_from.is_some_and(|from| from <= now);
+        let newest = self
+            .others
+            .iter()
+            .filter(due)
+            .max_by_key(|key| key.seal_from);
+        newest.unwrap_or(&self.first)
+    }
+
+    /// The key of that id.
+    #[must_use]
+    pub fn named(&self, id: &str) -> Option<&SealKey> {
+        iter::once(&self.first)
+            .chain(&self.others)
+            .find(|key| key.id == id)
+    }
 }
 
 impl fmt::Debug for SealKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SealKey")
             .field("id", &self.id)
+            .field("seal_from", &self.seal_from)
             .finish_non_exhaustive()
     }
 }

@@ -1,31 +1,40 @@
 //! Reading the variables into the types of the configuration.
 
-use std::rc::Rc;
+use std::{iter, rc::Rc};
 
 use base64ct::{Base64, Encoding};
 
 use super::{
-    App, Config, CookieNames, Issuer, KeySource, Problem, SealKey, SessionSid, SidScope,
-    fields::Fields,
+    Announce, App, Config, CookieNames, HostRule, Issuer, KeySource, OnEnded, Origin, Problem,
+    SealKey, SealKeys, SessionSid, SidScope, Source, fields::Fields,
 };
 use crate::domain::{
     digest::Digest,
     jws::{Algorithm, Types},
     limits,
     route::{self, Route},
+    time::Timestamp,
     url::{self, HttpUrl, Schemes},
 };
 
-/// Reads the variables, each a name and the JSON text of its value; those that do not concern us
-/// are ignored.
+/// The header that announces a login where `announce` says nothing else.
+const ID_TOKEN: &str = "edge-logout-id-token";
+
+/// Reads the variables, each a name and the JSON text of its value (of a secret the text itself);
+/// those that do not concern us are ignored.
 ///
 /// # Errors
 /// Every [`Problem`] there is.
-pub fn parse(variables: &[(String, String)]) -> Result<Config, Vec<Problem>> {
+pub fn parse(variables: &[(String, String)], now: Timestamp) -> Result<Config, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut variables: Vec<_> = variables.iter().collect();
     variables.sort();
 
+    let value_of = |wanted: &str| {
+        let mut values = variables.iter();
+        let (_, value) = values.find(|(name, _)| name == wanted)?;
+        Some(value.as_str())
+    };
     let mut issuers = Vec::new();
     let mut all_issuers_known = true;
     for (name, json) in &variables {
@@ -55,7 +64,13 @@ pub fn parse(variables: &[(String, String)]) -> Result<Config, Vec<Problem>> {
     for (name, json) in &variables {
         if let Some(app_name) = name.strip_prefix("APP_") {
             let mut fields = Fields::of(name, json, &mut problems);
-            if let Some(app) = read_app(app_name, &mut fields, &issuers, all_issuers_known) {
+            let known = Known {
+                issuers: &issuers,
+                all_issuers: all_issuers_known,
+                announce_key: value_of(&format!("ANNOUNCE_KEY_{app_name}")),
+                now,
+            };
+            if let Some(app) = read_app(app_name, &mut fields, &known) {
                 apps.push(Rc::new(app));
             }
             fields.refuse_unknown();
@@ -69,8 +84,16 @@ pub fn parse(variables: &[(String, String)]) -> Result<Config, Vec<Problem>> {
     }
     problems.extend(conflicts(&apps));
 
-    let seal_key = if let Some((_, json)) = variables.iter().find(|(name, _)| name == "SEAL_KEYS") {
-        read_seal_key(json, &mut problems)
+    let mut hosts = Vec::new();
+    for (name, json) in &variables {
+        if name.starts_with("HOST_") {
+            let mut fields = Fields::of(name, json, &mut problems);
+            hosts.extend(read_host(&mut fields, &apps));
+            fields.refuse_unknown();
+        }
+    }
+    let seal_keys = if let Some(json) = value_of("SEAL_KEYS") {
+        read_seal_keys(json, &mut problems)
     } else {
         problems.push(Problem {
             field: "SEAL_KEYS".into(),
@@ -78,18 +101,29 @@ pub fn parse(variables: &[(String, String)]) -> Result<Config, Vec<Problem>> {
         });
         None
     };
-    let kv_operations = match variables.iter().find(|(name, _)| name == "LIMITS") {
-        Some((_, json)) => read_kv_operations(json, &mut problems),
+    let kv_operations = match value_of("LIMITS") {
+        Some(json) => read_kv_operations(json, &mut problems),
         None => limits::KV_OPERATIONS,
     };
-    match seal_key {
-        Some(seal_key) if problems.is_empty() => Ok(Config {
+    match seal_keys {
+        Some(seal_keys) if problems.is_empty() => Ok(Config {
             apps,
-            seal_key,
+            hosts,
+            seal_keys,
             kv_operations,
         }),
         _ => Err(problems),
     }
+}
+
+/// What an app's fields are read with.
+struct Known<'a> {
+    issuers: &'a [Rc<Issuer>],
+    /// Whether none of the issuers has a problem of its own.
+    all_issuers: bool,
+    /// The app's secret for announcements.
+    announce_key: Option<&'a str>,
+    now: Timestamp,
 }
 
 fn read_issuer(fields: &mut Fields<'_>) -> Option<Issuer> {
@@ -177,12 +211,7 @@ fn read_algorithm(fields: &mut Fields<'_>, name: &str) -> Algorithm {
     fields.choice(name, &choices).unwrap_or(Algorithm::Rs256)
 }
 
-fn read_app(
-    name: &str,
-    fields: &mut Fields<'_>,
-    issuers: &[Rc<Issuer>],
-    all_issuers_known: bool,
-) -> Option<App> {
+fn read_app(name: &str, fields: &mut Fields<'_>, known: &Known<'_>) -> Option<App> {
     if name.is_empty() {
         fields.problem("", "needs a name after APP_");
     }
@@ -205,20 +234,26 @@ fn read_app(
     let session_lifetime = fields
         .seconds("session_lifetime")
         .unwrap_or(limits::SESSION_LIFETIME);
+    let accept_unsealed_until = fields.moment("accept_unsealed_until");
+    let announce = read_announce(fields, known.announce_key);
+    let login_paths = read_login_paths(fields);
+    let on_ended = read_on_ended(fields);
+    let anonymous_paths = fields.paths("anonymous_paths");
 
     if !limits::SESSION_LIFETIME_BOUNDS.contains(&session_lifetime) {
         fields.problem("session_lifetime", "must be from 60 to 2592000 seconds");
     }
-    let known = issuer.as_ref().and_then(|issuer| {
-        let known = issuers
-            .iter()
-            .find(|known| known.issuer == *issuer)
-            .cloned();
+    if accept_unsealed_until.is_some_and(|until| until.since(known.now) > limits::UNSEALED_MAX) {
+        fields.problem("accept_unsealed_until", "must be at most seven days ahead");
+    }
+    let its_issuer = issuer.as_ref().and_then(|issuer| {
+        let mut issuers = known.issuers.iter();
+        let its_issuer = issuers.find(|known| known.issuer == *issuer).cloned();
         // Otherwise it may be one that has a problem of its own.
-        if known.is_none() && all_issuers_known {
+        if its_issuer.is_none() && known.all_issuers {
             fields.problem("issuer", "is no configured issuer (ISSUER_*.issuer)");
         }
-        known
+        its_issuer
     });
     if logout_path
         .as_ref()
@@ -229,7 +264,7 @@ fn read_app(
             "must be an absolute path of plain segments, not under /.edge-logout/",
         );
     }
-    let (issuer, client_id) = (known?, client_id?);
+    let (issuer, client_id) = (its_issuer?, client_id?);
     Some(App {
         name: name.to_owned(),
         id: Digest::of("app", &[name, &issuer.issuer, &client_id]),
@@ -241,20 +276,131 @@ fn read_app(
         session_sid: session_sid.unwrap_or(SessionSid::Required),
         session_cookies,
         never,
+        // Long ago, if none is named.
+        accept_unsealed_until: accept_unsealed_until.unwrap_or(Timestamp::from_seconds(0)),
+        announce: announce?,
+        login_paths,
+        on_ended: on_ended?,
+        anonymous_paths,
         session_lifetime,
     })
 }
 
-fn read_origin(fields: &mut Fields<'_>) -> Option<HttpUrl> {
-    let text = fields.text("origin")?;
+fn read_announce(fields: &mut Fields<'_>, key: Option<&str>) -> Option<Announce> {
+    let Some(mut announce) = fields.table("announce") else {
+        return Some(Announce::IdToken(Source::Header {
+            name: ID_TOKEN.to_owned(),
+            scheme: None,
+        }));
+    };
+    let from = announce.required_text("from");
+    let read = match from.as_deref() {
+        Some("header") => {
+            let name = announce.text("name").unwrap_or(ID_TOKEN.to_owned());
+            let scheme = announce.text("scheme");
+            if !iter::chain([&name], &scheme).all(|text| url::is_token(text)) {
+                announce.problem("", "name and scheme may hold letters, digits, - and _");
+            }
+            let name = name.to_ascii_lowercase();
+            Some(Announce::IdToken(Source::Header { name, scheme }))
+        }
+        Some("cookie") => {
+            let name = announce.required_text("name");
+            name.map(|name| Announce::IdToken(Source::Cookie { name }))
+        }
+        Some("session") => match key {
+            Some(key) if key.len() >= limits::ANNOUNCE_KEY_BYTES => Some(Announce::Session {
+                key: Digest::of("announce-key", &[key]),
+            }),
+            _ => {
+                let reason =
+                    "needs the secret ANNOUNCE_KEY_<name of the app>, 32 characters or more";
+                announce.problem("from", reason);
+                None
+            }
+        },
+        _ => {
+            announce.problem("from", "must be one of header, cookie, session");
+            None
+        }
+    };
+    announce.refuse_unknown();
+    read
+}
+
+fn read_login_paths(fields: &mut Fields<'_>) -> Vec<String> {
+    let is_late = fields.flag("announce_late");
+    let login_paths = fields.paths("login_paths");
+    if is_late && login_paths.is_empty() {
+        fields.problem("login_paths", "must name at least one, with announce_late");
+    } else if !is_late && !login_paths.is_empty() {
+        fields.problem("login_paths", "serve announce_late = true only");
+    }
+    login_paths
+}
+
+fn read_on_ended(fields: &mut Fields<'_>) -> Option<OnEnded> {
+    let location = fields.text("ended_location");
+    let choices = [("anonymous", 0), ("redirect", 1), ("unauthorized", 2)];
+    match (fields.choice("on_ended", &choices), location) {
+        (Some(1), Some(location)) => {
+            let path = location.split('?').next().unwrap_or_default();
+            let is_path = route::is_plain_path(path) && url::is_printable(&location);
+            if !is_path && HttpUrl::parse(&location, Schemes::Https).is_err() {
+                let reason =
+                    "must be a path of plain segments on the app's host, or an https:// URL";
+                fields.problem("ended_location", reason);
+            }
+            Some(OnEnded::Redirect(location))
+        }
+        (Some(1), None) => {
+            fields.problem(
+                "ended_location",
+                "is missing: on_ended = \"redirect\" needs it",
+            );
+            None
+        }
+        (_, Some(_)) => {
+            fields.problem("ended_location", "serves on_ended = \"redirect\" only");
+            None
+        }
+        (Some(2), None) => Some(OnEnded::Unauthorized),
+        (_, None) => Some(OnEnded::Anonymous),
+    }
+}
+
+fn read_origin(fields: &mut Fields<'_>) -> Origin {
+    let Some(text) = fields.text("origin") else {
+        return Origin::Itself;
+    };
+    if let Some(binding) = text
+        .strip_prefix("service:")
+        .filter(|name| url::is_token(name))
+    {
+        return Origin::Service(binding.to_owned());
+    }
     let reason = match HttpUrl::parse(&text, Schemes::HttpToo) {
-        Ok(origin) if origin.is_bare_origin() => return Some(origin),
+        Ok(origin) if origin.is_bare_origin() => return Origin::Url(origin),
         Ok(_) => "is scheme and host only: the path is the request's".to_owned(),
-        Err(problem) => problem.to_string(),
+        Err(_) => "must be https://..., http://..., or service:<binding>".to_owned(),
     };
     // A problem fails the whole configuration, so nobody takes this for "no origin".
     fields.problem("origin", reason);
-    None
+    Origin::Itself
+}
+
+fn read_host(fields: &mut Fields<'_>, apps: &[Rc<App>]) -> Option<HostRule> {
+    let host = fields.required_text("host");
+    let unmatched = fields.choice("unmatched", &[("refuse", false), ("pass", true)]);
+    let origin = read_origin(fields);
+    let host = host?.to_ascii_lowercase();
+    let mut routes = apps.iter().flat_map(|app| &app.routes);
+    if !routes.any(|route| route.host == host) {
+        fields.problem("host", "is the host of no app's route");
+    }
+    unmatched
+        .unwrap_or(false)
+        .then_some(HostRule { host, origin })
 }
 
 fn read_routes(fields: &mut Fields<'_>) -> Option<Vec<Route>> {
@@ -334,20 +480,53 @@ fn conflicts(apps: &[Rc<App>]) -> Vec<Problem> {
     problems
 }
 
-/// `SEAL_KEYS`: a JSON list of one `{"id": ..., "key": base64 of 32 bytes}`.
-fn read_seal_key(json: &str, problems: &mut Vec<Problem>) -> Option<SealKey> {
+/// `SEAL_KEYS`: a JSON list of `{"id": ..., "key": base64 of 32 bytes, "seal_from": moment}`.
+fn read_seal_keys(json: &str, problems: &mut Vec<Problem>) -> Option<SealKeys> {
+    let problem = |reason: &str| Problem {
+        field: "SEAL_KEYS".into(),
+        reason: reason.into(),
+    };
     let entries: Vec<serde_json::Value> = serde_json::from_str(json).unwrap_or_default();
-    let [entry] = entries.as_slice() else {
-        problems.push(Problem {
-            field: "SEAL_KEYS".into(),
-            reason: "must be a JSON list of exactly one key".into(),
-        });
+    let earlier_problems = problems.len();
+    let mut keys: Vec<SealKey> = Vec::new();
+    for (position, entry) in entries.iter().enumerate() {
+        let variable = format!("SEAL_KEYS[{position}]");
+        let mut fields = Fields::of(&variable, &entry.to_string(), problems);
+        let key = read_seal_key(&mut fields);
+        fields.refuse_unknown();
+        if key
+            .as_ref()
+            .is_some_and(|key| keys.iter().any(|other| other.id == key.id))
+        {
+            fields.problem("id", "is another key's");
+        }
+        keys.extend(key);
+    }
+    if problems.len() > earlier_problems {
+        return None;
+    }
+    let Some(always) = keys.iter().position(|key| key.seal_from.is_none()) else {
+        problems.push(problem(
+            "must be a JSON list with a key that has no seal_from",
+        ));
         return None;
     };
-    let mut fields = Fields::of("SEAL_KEYS[0]", &entry.to_string(), problems);
+    let first = keys.remove(always);
+    if keys.iter().any(|key| key.seal_from.is_none()) {
+        problems.push(problem(
+            "may hold one key without seal_from, the first to seal",
+        ));
+    }
+    Some(SealKeys {
+        first,
+        others: keys,
+    })
+}
+
+fn read_seal_key(fields: &mut Fields<'_>) -> Option<SealKey> {
     let id = fields.required_text("id");
     let key = fields.required_text("key");
-    fields.refuse_unknown();
+    let seal_from = fields.moment("seal_from");
     let id = id.filter(|id| {
         let right = url::is_token(id) && id.len() <= 16;
         if !right {
@@ -364,5 +543,6 @@ fn read_seal_key(json: &str, problems: &mut Vec<Problem>) -> Option<SealKey> {
     Some(SealKey {
         id: id?,
         key: bytes,
+        seal_from,
     })
 }

@@ -2,7 +2,7 @@ use base64ct::{Base64, Encoding};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::limits;
+use crate::{app::testkit::NOW, domain::limits};
 
 fn variables(change: impl FnOnce(&mut Value)) -> Vec<(String, String)> {
     let mut all = json!({
@@ -24,13 +24,13 @@ fn variables(change: impl FnOnce(&mut Value)) -> Vec<(String, String)> {
 }
 
 fn problems(change: impl FnOnce(&mut Value)) -> Vec<String> {
-    let problems = parse(&variables(change)).expect_err("a wrong configuration was accepted");
+    let problems = parse(&variables(change), NOW).expect_err("a wrong configuration was accepted");
     problems.iter().map(ToString::to_string).collect()
 }
 
 #[test]
 fn the_least_that_is_needed_has_the_documented_defaults() {
-    let config = parse(&variables(|_| {})).unwrap();
+    let config = parse(&variables(|_| {}), NOW).unwrap();
     let app = &config.apps[0];
     assert_eq!(
         (app.name.as_str(), app.client_id.as_str()),
@@ -38,7 +38,9 @@ fn the_least_that_is_needed_has_the_documented_defaults() {
     );
     assert_eq!(app.routes[0].to_string(), "app.example/shop");
     assert_eq!(app.session_lifetime, limits::SESSION_LIFETIME);
-    assert_eq!(app.origin, None);
+    assert_eq!(app.origin, Origin::Itself);
+    assert_eq!(app.on_ended, OnEnded::Anonymous);
+    assert_eq!(app.announcement_header(), Some("edge-logout-id-token"));
     assert!(app.session_cookies.contain("sid") && app.session_cookies.contain("part.1"));
     assert!(!app.session_cookies.contain("sid2") && !app.session_cookies.contain("SID"));
     let discovery = "https://op.example/.well-known/openid-configuration";
@@ -48,8 +50,8 @@ fn the_least_that_is_needed_has_the_documented_defaults() {
     );
     assert_eq!(app.issuer.logout_alg, Algorithm::Rs256);
     assert_eq!(
-        (config.seal_key.id.as_str(), config.seal_key.key),
-        ("k-1", [7; 32])
+        config.seal_keys.named("k-1").map(|key| key.key),
+        Some([7; 32])
     );
 }
 
@@ -59,10 +61,13 @@ fn the_discovery_address_is_appended_to_the_issuers_path() {
         "https://op.example/oauth2/token",
         "https://op.example/oauth2/token/",
     ] {
-        let config = parse(&variables(|all| {
-            all["ISSUER_MAIN"]["issuer"] = json!(issuer);
-            all["APP_SHOP"]["issuer"] = json!(issuer);
-        }))
+        let config = parse(
+            &variables(|all| {
+                all["ISSUER_MAIN"]["issuer"] = json!(issuer);
+                all["APP_SHOP"]["issuer"] = json!(issuer);
+            }),
+            NOW,
+        )
         .unwrap();
         let KeySource::Discovery(url) = &config.apps[0].issuer.keys else {
             panic!("discovery is the default");
@@ -135,7 +140,85 @@ fn each_problem_names_its_field() {
         (
             "APP_SHOP.origin",
             json!("origin.example"),
-            ": must be an https",
+            ": must be https://..., http://..., or service:",
+        ),
+        (
+            "APP_SHOP.origin",
+            json!("service:"),
+            ": must be https://..., http://..., or service:",
+        ),
+        (
+            "APP_SHOP.accept_unsealed_until",
+            json!("tomorrow"),
+            ": must be a time such as",
+        ),
+        (
+            "APP_SHOP.accept_unsealed_until",
+            json!("2027-01-22T08:00:01Z"),
+            ": must be at most seven days ahead",
+        ),
+        ("APP_SHOP.announce", json!("header"), ": must be a table"),
+        (
+            "APP_SHOP.announce",
+            json!({ "from": "relay" }),
+            ".from: must be one of",
+        ),
+        ("APP_SHOP.announce", json!({}), ".from: is missing"),
+        (
+            "APP_SHOP.announce",
+            json!({ "from": "session" }),
+            ".from: needs the secret",
+        ),
+        (
+            "APP_SHOP.announce",
+            json!({ "from": "cookie" }),
+            ".name: is missing",
+        ),
+        (
+            "APP_SHOP.announce",
+            json!({ "from": "header", "name": "x y" }),
+            ": name and scheme may hold",
+        ),
+        (
+            "APP_SHOP.announce",
+            json!({ "from": "header", "shceme": "Bearer" }),
+            ".shceme: is not a field",
+        ),
+        (
+            "APP_SHOP.announce_late",
+            json!(true),
+            "must name at least one",
+        ),
+        (
+            "APP_SHOP.login_paths",
+            json!(["/cb"]),
+            ": serve announce_late",
+        ),
+        (
+            "APP_SHOP.on_ended",
+            json!("forward"),
+            ": must be one of anonymous",
+        ),
+        (
+            "APP_SHOP.on_ended",
+            json!("redirect"),
+            "ended_location: is missing",
+        ),
+        ("APP_SHOP.ended_location", json!("/x"), ": serves on_ended"),
+        (
+            "APP_SHOP.anonymous_paths",
+            json!(["/a", "/b/"]),
+            "[1]: must be an absolute path",
+        ),
+        (
+            "HOST_A.host",
+            json!("other.example"),
+            ": is the host of no app",
+        ),
+        (
+            "HOST_A.unmatched",
+            json!("forward"),
+            ": must be one of refuse, pass",
         ),
         (
             "APP_SHOP.session_cookies",
@@ -182,12 +265,23 @@ fn each_problem_names_its_field() {
         ),
     ] {
         let (variable, field) = place.split_once('.').unwrap();
-        let found = problems(|all| all[variable][field] = value.clone());
-        assert_eq!(found.len(), 1, "{place} = {value}: {found:?}");
-        let expected = format!("{place}{expected}");
+        let found = problems(|all| {
+            if variable == "HOST_A" {
+                all["HOST_A"] = json!({ "host": "app.example" });
+            }
+            all[variable][field] = value.clone();
+        });
+        // What one field lacks may be told of another.
+        let names_its_own = expected.starts_with([':', '.', '[']);
+        let expected = match names_its_own {
+            true => format!("{place}{expected}"),
+            false => expected.to_owned(),
+        };
+        assert!(found[0].contains(&expected), "{place} = {value}: {found:?}");
+        assert!(found[0].starts_with(variable));
         assert!(
-            found[0].starts_with(&expected),
-            "{place} = {value}: {found:?}"
+            found.len() == 1 || place == "APP_SHOP.announce",
+            "{found:?}"
         );
     }
 }
@@ -248,7 +342,7 @@ fn two_apps_cannot_claim_one_place() {
 
 #[test]
 fn nothing_to_protect_is_a_problem() {
-    let found = parse(&[]).unwrap_err();
+    let found = parse(&[], NOW).unwrap_err();
     let fields: Vec<_> = found.iter().map(|problem| problem.field.as_str()).collect();
     assert_eq!(fields, ["APP_*", "SEAL_KEYS"]);
 }
@@ -256,9 +350,33 @@ fn nothing_to_protect_is_a_problem() {
 #[test]
 fn seal_keys_are_checked_and_never_told() {
     let secret = Base64::encode_string(&[9; 31]);
+    let key = |id: &str, from: Option<&str>| {
+        let mut key = json!({ "id": id, "key": Base64::encode_string(&[9; 32]) });
+        if let Some(from) = from {
+            key["seal_from"] = json!(from);
+        }
+        key
+    };
     for (keys, expected) in [
         (json!("not a list"), "SEAL_KEYS: must be a JSON list"),
-        (json!([{}, {}]), "SEAL_KEYS: must be a JSON list"),
+        (json!([]), "SEAL_KEYS: must be a JSON list"),
+        (json!([{}, {}]), "SEAL_KEYS[0].id: is missing"),
+        (
+            json!([key("k", None), key("k", Some("2027-01-01T00:00:00Z"))]),
+            "SEAL_KEYS[1].id: is another key's",
+        ),
+        (
+            json!([key("k", Some("2027-01-01T00:00:00Z"))]),
+            "SEAL_KEYS: must be a JSON list with a key that has no seal_from",
+        ),
+        (
+            json!([key("k", None), key("l", None)]),
+            "SEAL_KEYS: may hold one key without seal_from",
+        ),
+        (
+            json!([key("k", None), key("l", Some("soon"))]),
+            "SEAL_KEYS[1].seal_from: must be a time",
+        ),
         (json!(["x"]), "SEAL_KEYS[0]: must be a table"),
         (
             json!([{ "id": "k", "key": secret }]),
@@ -273,6 +391,70 @@ fn seal_keys_are_checked_and_never_told() {
         assert!(found[0].starts_with(expected), "{found:?}");
         assert!(!found.join(" ").contains(&secret));
     }
-    let shown = format!("{:?}", parse(&variables(|_| {})).unwrap());
+    let shown = format!("{:?}", parse(&variables(|_| {}), NOW).unwrap());
     assert!(!shown.contains("7, 7"), "Debug shows no key");
+}
+
+#[test]
+fn what_is_optional_is_read() {
+    let config = parse(
+        &variables(|all| {
+            let app = &mut all["APP_SHOP"];
+            app["origin"] = json!("service:SHOP-1");
+            app["announce"] =
+                json!({ "from": "header", "name": "Authorization", "scheme": "Bearer" });
+            app["announce_late"] = json!(true);
+            app["login_paths"] = json!(["/shop/callback"]);
+            app["on_ended"] = json!("redirect");
+            app["ended_location"] = json!("/shop/login?from=logout");
+            app["anonymous_paths"] = json!(["/shop/static"]);
+            app["accept_unsealed_until"] = json!("2027-01-22T10:00:00+02:00");
+            all["HOST_MAIN"] = json!({ "host": "APP.example", "unmatched": "pass" });
+            all["HOST_OTHER"] = json!({ "host": "localhost:8787", "unmatched": "refuse" });
+        }),
+        NOW,
+    )
+    .unwrap();
+    let app = &config.apps[0];
+    assert_eq!(app.origin, Origin::Service("SHOP-1".into()));
+    assert_eq!(config.services().collect::<Vec<_>>(), ["SHOP-1"]);
+    assert_eq!(
+        app.announce,
+        Announce::IdToken(Source::Header {
+            name: "authorization".into(),
+            scheme: Some("Bearer".into())
+        })
+    );
+    assert!(app.announces_late_at("/shop/callback/x") && !app.announces_late_at("/shop/callbac"));
+    assert!(app.is_anonymous_at("/shop/static") && !app.is_anonymous_at("/shop/statics"));
+    assert_eq!(
+        app.on_ended,
+        OnEnded::Redirect("/shop/login?from=logout".into())
+    );
+    assert_eq!(app.accept_unsealed_until, NOW.plus(limits::UNSEALED_MAX));
+    let expected = HostRule {
+        host: "app.example".into(),
+        origin: Origin::Itself,
+    };
+    assert_eq!(config.hosts, [expected]);
+}
+
+#[test]
+fn cookie_names_are_read_as_generously_as_servers_do() {
+    let names = CookieNames(vec!["shop_sid".into(), "part.*".into()]);
+    for (name, is_listed, may_be_read_so) in [
+        ("shop_sid", true, true),
+        ("part.0", true, true),
+        ("shop.sid", false, true),
+        ("shop sid", false, true),
+        ("shop[sid", false, true),
+        ("\u{b}shop_sid ", false, true),
+        ("part_0", false, true),
+        ("Shop_sid", false, false),
+        ("shop_sid2", false, false),
+        ("part", false, false),
+    ] {
+        assert_eq!(names.contain(name), is_listed, "{name:?}");
+        assert_eq!(names.may_mean(name), may_be_read_so, "{name:?}");
+    }
 }

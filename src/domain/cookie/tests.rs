@@ -9,7 +9,7 @@ fn set(line: &str) -> SetCookie {
 #[test]
 fn pairs_keep_what_they_hold() {
     let header = "a=1; b=\"x y\";c==2=;  d ; =e;; f=";
-    let read: Vec<_> = pairs(header).collect();
+    let read = pairs(header, |_, _| false);
     assert_eq!(
         read,
         [
@@ -37,7 +37,7 @@ fn a_line_keeps_its_attributes_to_the_letter() {
     );
     assert!(line.http_only && !line.removes);
     assert_eq!(
-        line.with_value("sealed"),
+        line.line("sid", "sealed"),
         "sid=sealed; Path=/a; HttpOnly; Priority=High; Partitioned; samesite=lax"
     );
     assert_eq!(SetCookie::parse("no name", NOW), None);
@@ -65,14 +65,40 @@ fn a_removal_is_told_from_a_cookie() {
     }
 }
 
+/// A second `Cookie` header arrives folded into the first with a comma.
 #[test]
-fn what_removes_a_cookie_later_names_the_same_cookie() {
+fn a_comma_ends_a_pair_beside_a_protected_one_only() {
+    let is_protected = |name: &str, value: &str| name == "sid" || value.starts_with("el1.");
+    for (header, expected) in [
+        ("a=1,2; b=x, y", vec![("a", "1,2"), ("b", "x, y")]),
+        ("a=1, sid=raw", vec![("a", "1"), ("sid", "raw")]),
+        (
+            "a=1,sid=raw,b=2,c",
+            vec![("a", "1"), ("sid", "raw"), ("b", "2,c")],
+        ),
+        ("sid=raw, b=2", vec![("sid", "raw"), ("b", "2")]),
+        (
+            "a=1, x=el1.k, c",
+            vec![("a", "1"), ("x", "el1.k"), ("", "c")],
+        ),
+        (
+            "a=1, b=2, sid=3; c=4",
+            vec![("a", "1, b=2"), ("sid", "3"), ("c", "4")],
+        ),
+        ("a=\"x, sid=1\"", vec![("a", "\"x"), ("sid", "1\"")]),
+    ] {
+        assert_eq!(pairs(header, is_protected), expected, "{header}");
+    }
+}
+
+#[test]
+fn what_sets_a_cookie_again_names_the_same_cookie() {
     for (line, request_path, attributes) in [
         ("a=1; Path=/x; HttpOnly", "/p/q", "; Path=/x; HttpOnly"),
         (
-            "__Host-a=1; Secure; Path=/; Max-Age=9; Expires=Fri, 31 Dec 2100 00:00:00 GMT",
-            "/p/q",
-            "; Secure; Path=/",
+            "__Host-a=1;Secure;Path=/;Max-Age=9",
+            "/p",
+            "; Secure; Path=/; Max-Age=9",
         ),
         (
             "a=1; Domain=example.com",
@@ -83,14 +109,23 @@ fn what_removes_a_cookie_later_names_the_same_cookie() {
         ("a=1; Path=relative", "/p/q/r", "; Path=/p/q"),
         ("a=1", "/", "; Path=/"),
     ] {
-        assert_eq!(
-            set(line).attributes_for_removal(request_path),
-            attributes,
-            "{line}"
-        );
+        assert_eq!(set(line).attributes_at(request_path), attributes, "{line}");
     }
     assert_eq!(
-        removal("a", "; Path=/x"),
-        "a=; Path=/x; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
+        removal(
+            "a",
+            "; Path=/x; max-age=9; Secure; Expires=Fri, 31 Dec 2100 00:00:00 GMT"
+        ),
+        "a=; Path=/x; Secure; Max-Age=0; Expires=Thu, 01 Jan 1970 00:00:00 GMT"
     );
+    assert_eq!(
+        place("; Domain=.Example.com; Path=/x"),
+        ("example.com".into(), "/x".into())
+    );
+    assert_eq!(
+        set("a=1; domain=App.example").domain.as_deref(),
+        Some("app.example")
+    );
+    assert!(!set(&format!("a={}", "x".repeat(4095))).is_too_large());
+    assert!(set(&format!("a={}", "x".repeat(4096))).is_too_large());
 }

@@ -1,20 +1,25 @@
+use serde_json::json;
+
 use super::*;
 use crate::{
-    app::{
-        sealing::{open, seal},
-        testkit::{self, FakeWorld, NOW, block_on},
-    },
+    app::testkit::{self, NOW},
     domain::{
+        config::Config,
         digest::Digest,
         session::{SessionId, SidKey, SubjectKey},
     },
 };
 
-fn contents(binding: Binding) -> Contents {
+const NONCE: Nonce = [9; 24];
+
+fn contents(session: Option<Session>) -> Contents {
     Contents {
         authority: Authority::Kv,
-        binding,
-        sealed_at: NOW,
+        owner: Owner {
+            session,
+            since: NOW,
+            at_login: false,
+        },
         attributes: "; Path=/".into(),
         value: "v".into(),
     }
@@ -31,21 +36,25 @@ fn session() -> Session {
     }
 }
 
+fn sealed(config: &Config, name: &str, contents: &Contents, now: Timestamp) -> String {
+    let shop = testkit::app(config, "SHOP");
+    seal(&config.seal_keys, &shop, name, &NONCE, contents, now).unwrap()
+}
+
+fn opened(config: &Config, app: &str, name: &str, value: &str) -> Option<Contents> {
+    open(&config.seal_keys, &testkit::app(config, app), name, value)
+}
+
 /// Seals live in browsers for weeks: another format needs another version.
 #[test]
 fn the_format_is_fixed() {
     // 1,800,000,000,000 ms, zigzag, in groups of seven bits.
     let now = [0x80, 0xc0, 0xe2, 0x85, 0xe3, 0x68];
-    let unbound = contents(Binding::Unbound { since: NOW })
-        .to_bytes()
-        .unwrap();
-    let mut expected = vec![0, 0];
-    expected.extend(now);
-    expected.extend(now);
-    expected.extend(b"\x08; Path=/\x01v");
-    assert_eq!(unbound, expected);
+    let rest = b"\x00\x08; Path=/\x00\x01v";
+    let unbound = postcard::to_allocvec(&contents(None)).unwrap();
+    assert_eq!(unbound, [&[0, 0], &now[..], rest].concat());
 
-    let bound = contents(Binding::Session(session())).to_bytes().unwrap();
+    let bound = postcard::to_allocvec(&contents(Some(session()))).unwrap();
     let mut expected = vec![0, 1];
     expected.extend([1; 16]);
     expected.extend(Digest::of("sub", &["u"]).as_bytes());
@@ -53,128 +62,129 @@ fn the_format_is_fixed() {
     for _ in 0..4 {
         expected.extend(now);
     }
-    expected.extend(b"\x08; Path=/\x01v");
+    expected.extend(rest);
     assert_eq!(bound, expected);
+
+    // Computed by another implementation.
+    let config = testkit::config();
     assert_eq!(
-        Contents::from_bytes(&bound).unwrap(),
-        contents(Binding::Session(session()))
+        sealed(&config, "sid", &contents(None), NOW),
+        "el1.k1.CQkJCQkJCQkJCQkJCQkJCQkJCQkJCQkJvnJiSp4vmgr0GjMcOBJzgxfct5s2LxYtpbICMPX0-Ns3abYTmg"
     );
 }
 
 #[test]
 fn bytes_of_another_make_are_no_contents() {
-    let bytes = contents(Binding::Session(session())).to_bytes().unwrap();
+    let bytes = postcard::to_allocvec(&contents(Some(session()))).unwrap();
+    let read = |bytes: &[u8]| postcard::take_from_bytes::<Contents>(bytes).map(|(read, _)| read);
+    assert_eq!(read(&bytes), Ok(contents(Some(session()))));
     for length in 0..bytes.len() {
-        assert_eq!(
-            Contents::from_bytes(&bytes[..length]),
-            None,
-            "cut at {length}"
-        );
+        assert!(read(&bytes[..length]).is_err(), "cut at {length}");
     }
-    assert_eq!(Contents::from_bytes(&[&bytes[..], &[0]].concat()), None);
     for first in [[1, 0], [0, 2]] {
-        assert_eq!(Contents::from_bytes(&[&first, &bytes[2..]].concat()), None);
+        assert!(read(&[&first, &bytes[2..]].concat()).is_err());
     }
 }
 
 #[test]
 fn a_seal_opens_where_it_was_made_and_nowhere_else() {
     let config = testkit::config();
-    let (shop, wiki) = (testkit::app(&config, "SHOP"), testkit::app(&config, "WIKI"));
-    let world = FakeWorld::new();
-    let key = &config.seal_key;
-    let contents = contents(Binding::Session(session()));
-    let value = block_on(seal(&world, key, &shop, "sid", &contents)).unwrap();
-    let sealed = Seal::parse(&value).unwrap();
-    assert_eq!(sealed.to_value(), value);
-    let opens =
-        |app: &App, name: &str, seal: &Seal| block_on(open(&world, key, app, name, seal)).unwrap();
-
-    assert_eq!(opens(&shop, "sid", &sealed), Some(contents));
-    assert_eq!(opens(&shop, "sid2", &sealed), None, "another cookie");
-    assert_eq!(opens(&wiki, "sid", &sealed), None, "another app");
-    let renamed = |id: &str, day: i64| Seal {
-        key: KeyName { id: id.into(), day },
-        ..sealed.clone()
-    };
-    assert_eq!(opens(&shop, "sid", &renamed("k2", sealed.key.day)), None);
+    let contents = contents(Some(session()));
+    let value = sealed(&config, "sid", &contents, NOW);
+    assert!(is_claimed_by(&value));
+    assert_eq!(opened(&config, "SHOP", "sid", &value), Some(contents));
     assert_eq!(
-        opens(&shop, "sid", &renamed("k1", sealed.key.day - 1)),
+        opened(&config, "SHOP", "sid2", &value),
+        None,
+        "another cookie"
+    );
+    assert_eq!(opened(&config, "WIKI", "sid", &value), None, "another app");
+    assert_eq!(
+        opened(&config, "SHOP", "sid", &value.replace(".k1.", ".k2.")),
         None
     );
-    for position in 0..sealed.ciphertext.len() {
-        let mut spoilt = sealed.clone();
-        spoilt.ciphertext[position] ^= 1;
-        assert_eq!(opens(&shop, "sid", &spoilt), None, "byte {position}");
-    }
-}
-
-#[test]
-fn seals_of_no_time_of_ours_cost_no_key() {
-    let config = testkit::config();
-    let shop = testkit::app(&config, "SHOP");
-    let world = FakeWorld::new();
-    let seal = |day| Seal {
-        key: KeyName {
-            id: "k1".into(),
-            day,
-        },
-        nonce: [0; 12],
-        ciphertext: vec![0; 16],
-    };
-    let today = NOW.days();
-    for (day, ours) in [
-        (today, true),
-        (today - 30, true),
-        (today - 31, false),
-        (today + 1, false),
-        (i64::MIN, false),
-    ] {
-        assert_eq!(seal(day).is_of_our_time(NOW), ours, "{day}");
+    let (_, body) = value.rsplit_once('.').unwrap();
+    let bytes = Base64UrlUnpadded::decode_vec(body).unwrap();
+    for position in 0..bytes.len() {
+        let mut spoilt = bytes.clone();
+        spoilt[position] ^= 1;
+        let spoilt = format!("el1.k1.{}", Base64UrlUnpadded::encode_string(&spoilt));
         assert_eq!(
-            block_on(open(&world, &config.seal_key, &shop, "sid", &seal(day))),
-            Ok(None)
+            opened(&config, "SHOP", "sid", &spoilt),
+            None,
+            "byte {position}"
+        );
+    }
+    for length in 0..value.len() {
+        assert_eq!(
+            opened(&config, "SHOP", "sid", &value[..length]),
+            None,
+            "{length}"
         );
     }
 }
 
 #[test]
-fn a_genuine_seal_of_long_ago_does_not_open() {
+fn what_is_no_seal_does_not_open() {
     let config = testkit::config();
-    let shop = testkit::app(&config, "SHOP");
-    let world = FakeWorld::new();
-    let key = &config.seal_key;
-    let contents = contents(Binding::Unbound { since: NOW });
-    let value = block_on(seal(&world, key, &shop, "sid", &contents)).unwrap();
-    let sealed = Seal::parse(&value).unwrap();
-    let month = *limits::SESSION_LIFETIME_BOUNDS.end();
-    for (later, opens) in [(0, true), (1, false)] {
-        world
-            .clock
-            .set(NOW.plus(month + std::time::Duration::from_hours(24 * later)));
-        let opened = block_on(open(&world, key, &shop, "sid", &sealed));
-        assert_eq!(opened.unwrap().is_some(), opens, "{later}");
-    }
-}
-
-#[test]
-fn what_is_no_seal_is_not_read_as_one() {
     for value in [
         "",
         "el1",
         "el1.",
-        "el1.k",
-        "el1.k.1",
-        "el1.k.1.",
-        "el1.k.1.AAAA",
-        "el1.k.x.AAAAAAAAAAAAAAAAAAAA",
-        "el1.k.1.AAAAAAAAAAAAAAAAAAAA.more",
-        "el1.k.1.AAAAAAAAAAAAAAAA====",
-        "el2.k.1.AAAAAAAAAAAAAAAAAAAA",
-        "el1.k.99999999999999999999.AAAAAAAAAAAAAAAAAAAA",
+        "el1.k1",
+        "el1.k1.",
+        "el1.k1.AAAA",
+        "el1.k1.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+        "el1.k1.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA====",
+        "el2.k1.AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
     ] {
-        assert_eq!(Seal::parse(value), None, "{value}");
+        assert_eq!(opened(&config, "SHOP", "sid", value), None, "{value}");
     }
-    assert!(Seal::is_claimed_by("el1.whatever"));
-    assert!(!Seal::is_claimed_by("el2.whatever"));
+    assert!(is_claimed_by("el1.whatever"));
+    assert!(!is_claimed_by("el2.whatever"));
+}
+
+/// A key is made known everywhere before it seals, and still opens when another has taken over.
+#[test]
+fn keys_rotate_and_roll_back_without_losing_a_seal() {
+    let key = |id: &str, byte: u8, from: Option<&str>| {
+        let mut key = json!({ "id": id, "key": base64ct::Base64::encode_string(&[byte; 32]) });
+        if let Some(from) = from {
+            key["seal_from"] = json!(from);
+        }
+        key
+    };
+    let with = |keys: &serde_json::Value| testkit::config_with_keys(keys);
+    // NOW is 2027-01-15T08:00:00Z.
+    let old = key("old", 1, None);
+    let new = |from| key("new", 2, Some(from));
+    let before = with(&json!([old]));
+    let during = with(&json!([old, new("2027-01-15T08:00:10Z")]));
+    let rolled_back = with(&json!([new("2028-01-01T00:00:00Z"), old]));
+    let after = with(&json!([key("new", 2, None)]));
+    let wrong = with(&json!([key("old", 3, None)]));
+    let contents = contents(Some(session()));
+    let later = NOW.plus(std::time::Duration::from_secs(10));
+    let by_old = sealed(&during, "sid", &contents, NOW);
+    let by_new = sealed(&during, "sid", &contents, later);
+    assert!(by_old.starts_with("el1.old.") && by_new.starts_with("el1.new."));
+    assert!(sealed(&rolled_back, "sid", &contents, later).starts_with("el1.old."));
+    assert!(sealed(&after, "sid", &contents, NOW).starts_with("el1.new."));
+    for (config, value, opens) in [
+        (&before, &by_old, true),
+        (&before, &by_new, false),
+        (&during, &by_old, true),
+        (&during, &by_new, true),
+        (&rolled_back, &by_old, true),
+        (&rolled_back, &by_new, true),
+        (&after, &by_old, false),
+        (&after, &by_new, true),
+        (&wrong, &by_old, false),
+    ] {
+        assert_eq!(
+            opened(config, "SHOP", "sid", value).is_some(),
+            opens,
+            "{value}"
+        );
+    }
 }

@@ -1,6 +1,7 @@
 // The stored and sealed formats, written a second time from their descriptions: whatever the
 // Worker reads or writes must agree with this.
-import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
+import { xchacha20poly1305 } from '@noble/ciphers/chacha.js';
 
 const digest = (kind, ...parts) => {
   const hash = createHash('sha256');
@@ -66,21 +67,21 @@ const varint = (number) => {
 const time = (seconds) => varint(BigInt(seconds) * 1000n * 2n);
 const string = (value) => Buffer.concat([varint(Buffer.byteLength(value)), Buffer.from(value)]);
 
-function keyed(keys, app, name, header) {
-  const secret = Buffer.from(JSON.parse(keys)[0].key, 'base64');
-  const key = Buffer.from(hkdfSync('sha256', secret, '', `edge-logout seal ${header}`, 32));
+function cipher(keys, app, name, nonce) {
+  const { id, key } = JSON.parse(keys)[0];
   const data = Buffer.concat([
     digest('app', app.name, app.issuer, app.client),
-    Buffer.from(`${header} ${name}`),
+    Buffer.from(`el1.${id} ${name}`),
   ]);
-  return { key, data };
+  return xchacha20poly1305(Buffer.from(key, 'base64'), nonce, data);
 }
 
-/** The cookie value that seals `value` for `app` under `name`, bound to `session` if there is one. */
-export function seal(keys, app, name, value, session, sealedAt = Math.floor(Date.now() / 1000)) {
-  const header = `el1.${JSON.parse(keys)[0].id}.${Math.floor(sealedAt / 86400)}`;
-  const { key, data } = keyed(keys, app, name, header);
-  const binding = session
+/**
+ * The cookie value that seals `value` for `app` under `name`, bound to `session` if there is one.
+ * Values are sealed as text here; the Worker packs hex and base64.
+ */
+export function seal(keys, app, name, value, session, { since = Math.floor(Date.now() / 1000), nonce = randomBytes(24) } = {}) {
+  const owner = session
     ? [
         Buffer.from([1]),
         session.id,
@@ -90,27 +91,25 @@ export function seal(keys, app, name, value, session, sealedAt = Math.floor(Date
         time(session.registeredAt),
         time(session.expires),
       ]
-    : [Buffer.from([0]), time(sealedAt)];
+    : [Buffer.from([0])];
   const plaintext = Buffer.concat([
     Buffer.from([0]),
-    ...binding,
-    time(sealedAt),
+    ...owner,
+    time(since),
+    Buffer.from([0]),
     string('; Path=/'),
+    Buffer.from([0]),
     string(value),
   ]);
-  const nonce = randomBytes(12);
-  const cipher = createCipheriv('aes-256-gcm', key, nonce).setAAD(data);
-  const sealed = [nonce, cipher.update(plaintext), cipher.final(), cipher.getAuthTag()];
-  return `${header}.${text(Buffer.concat(sealed))}`;
+  const sealed = cipher(keys, app, name, nonce).encrypt(plaintext);
+  return `el1.${JSON.parse(keys)[0].id}.${text(Buffer.concat([nonce, sealed]))}`;
 }
 
-/** Whether `sealed` opens for `app` under `name`, and holds `value`. */
+/** Whether `sealed` opens for `app` under `name`, and holds `value` as text. */
 export function holds(keys, app, name, sealed, value) {
-  const [, header, body] = sealed.match(/^(el1\.[^.]+\.\d+)\.([\w-]+)$/);
-  const { key, data } = keyed(keys, app, name, header);
+  const [, body] = sealed.match(/^el1\.[^.]+\.([\w-]+)$/);
   const bytes = Buffer.from(body, 'base64url');
-  const decipher = createDecipheriv('aes-256-gcm', key, bytes.subarray(0, 12)).setAAD(data);
-  decipher.setAuthTag(bytes.subarray(-16));
-  const plaintext = Buffer.concat([decipher.update(bytes.subarray(12, -16)), decipher.final()]);
-  return plaintext.subarray(-string(value).length).equals(string(value));
+  const plaintext = cipher(keys, app, name, bytes.subarray(0, 24)).decrypt(bytes.subarray(24));
+  const ending = Buffer.concat([Buffer.from([0]), string(value)]);
+  return Buffer.from(plaintext.subarray(-ending.length)).equals(ending);
 }

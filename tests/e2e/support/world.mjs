@@ -12,10 +12,11 @@ import { startTestOp } from './op.mjs';
 const SECRETS = /eyJ|el1\.|alice|user-subject|"s1"|secret/;
 
 /**
- * Starts it; `issuerPath` is the path of the issuer, `bindings` replace or add variables; `bare`
- * leaves nothing but workerd and the Worker between client and app.
+ * Starts it; `issuerPath` is the path of the issuer, `bindings` replace or add variables, `services`
+ * are Workers to bind, `entry` is a file of support/ around the built one; `bare` leaves nothing but
+ * workerd and the Worker between client and app.
  */
-export async function startWorld({ issuerPath, bindings, entry, bare } = {}) {
+export async function startWorld({ issuerPath, bindings, services, entry, bare } = {}) {
   const op = await startTestOp({ path: issuerPath });
   const logs = [];
   const leaks = [];
@@ -42,7 +43,8 @@ export async function startWorld({ issuerPath, bindings, entry, bare } = {}) {
   direct.routes = [`127.0.0.1:${origin.address().port}/direct`];
   const worker = await startWorker({
     config: fileURLToPath(new URL('worker.toml', import.meta.url)),
-    entry,
+    entry: entry && fileURLToPath(new URL(entry, import.meta.url)),
+    services,
     bare,
     bindings: {
       // Without `origin` a request goes to its own address: here the app's, by the Host header.
@@ -84,9 +86,10 @@ export async function startWorld({ issuerPath, bindings, entry, bare } = {}) {
   };
   /** The first log line with that code, waited for. */
   world.logged = async (code) => (await logsUntil((line) => line.code === code)).at(-1);
-  /** Which KV calls fail from now on: see faulty-kv.js. */
+  /** Which KV calls fail from now on, and which calls were made: see instrumented.js. */
   world.faults = (plan = null) =>
     world.request('/faults', { method: 'POST', body: JSON.stringify(plan) });
+  world.calls = async () => JSON.parse((await world.request('/calls')).body);
 
   /** A request to app.test, redirects not followed: status, headers, body as a Buffer. */
   world.request = async (path, { method = 'GET', headers = {}, body } = {}) => {

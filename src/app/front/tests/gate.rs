@@ -1,190 +1,13 @@
-use std::{cell::RefCell, time::Duration};
-
-use serde_json::json;
+//! Logins, sessions, and what becomes of their cookies.
 
 use super::*;
-use crate::{
-    app::{
-        logout,
-        testkit::{
-            self, FakeKv, FakeOrigin, FakeReply, FakeWorld, Fault, KEY_SET, NOW, Signer, block_on,
-        },
-    },
-    domain::seal::Seal,
-};
-
-const SID: &str = "set-cookie";
-
-struct Scene {
-    config: Config,
-    signer: Signer,
-}
-
-/// A browser at one app: it keeps the cookies it is given, as far as these tests need it.
-struct Visit<'a> {
-    scene: &'a Scene,
-    world: &'a FakeWorld,
-    kv: &'a FakeKv<'a>,
-    app: &'static str,
-    cookies: RefCell<Vec<(String, String)>>,
-}
-
-/// What came of one request.
-struct Outcome {
-    served: Served<FakeReply>,
-    /// What the app was sent, if it was asked.
-    forwarded: Option<Forward>,
-    /// The cookies that the client sent.
-    came: Option<String>,
-}
-
-impl Outcome {
-    fn changes(&self) -> &Changes {
-        match &self.served {
-            Served::Reply(_, changes) => changes,
-            Served::Own(own) => panic!("{own:?}"),
-        }
-    }
-
-    fn own(&self) -> &Own {
-        match &self.served {
-            Served::Own(own) => own,
-            Served::Reply(reply, changes) => panic!("{reply:?} {changes:?}"),
-        }
-    }
-
-    /// The cookies that the app was sent.
-    fn sent(&self) -> Option<&str> {
-        match &self
-            .forwarded
-            .as_ref()
-            .expect("the app was not asked")
-            .cookies
-        {
-            CookieHeader::Unchanged => self.came.as_deref(),
-            CookieHeader::Replaced(cookies) => cookies.as_deref(),
-        }
-    }
-}
-
-impl Scene {
-    fn new() -> Self {
-        Self {
-            config: testkit::config(),
-            signer: Signer::new(),
-        }
-    }
-
-    fn id_token(&self, sub: &str, sid: &str) -> String {
-        self.signer.id_token("shop", sub, Some(sid), NOW)
-    }
-}
-
-impl<'a> Visit<'a> {
-    fn new(scene: &'a Scene, world: &'a FakeWorld, kv: &'a FakeKv<'a>) -> Self {
-        Self {
-            scene,
-            world,
-            kv,
-            app: "SHOP",
-            cookies: RefCell::default(),
-        }
-    }
-
-    fn request(&self, method: &str, is_navigation: bool, reply: FakeReply) -> Outcome {
-        self.request_while(method, is_navigation, reply, None)
-    }
-
-    /// The same, and something happens between the request and its answer.
-    fn request_while(
-        &self,
-        method: &str,
-        is_navigation: bool,
-        reply: FakeReply,
-        meanwhile: Option<Box<dyn Fn()>>,
-    ) -> Outcome {
-        let app = testkit::app(&self.scene.config, self.app);
-        let cookies = self.cookies.borrow().clone();
-        let header = cookie::join(cookies.iter().map(|(n, v)| (n.as_str(), v.as_str())));
-        let origin = FakeOrigin {
-            reply: Ok(reply),
-            seen: RefCell::default(),
-            meanwhile,
-        };
-        let front = Front {
-            world: self.world,
-            sessions: &self.kv.sessions(&app),
-            config: &self.scene.config,
-            app: &app,
-            request: Request {
-                method,
-                host: "app.example",
-                path: "/shop/page",
-                cookies: header.as_deref(),
-                is_navigation,
-            },
-        };
-        let served = block_on(front.serve(&origin));
-        let lines = match &served {
-            Served::Own(own) => own.set_cookies.clone(),
-            Served::Reply(reply, changes) => changes
-                .set_cookies
-                .clone()
-                .unwrap_or_else(|| reply.set_cookies()),
-        };
-        let mut jar = self.cookies.borrow_mut();
-        for line in lines {
-            let line = SetCookie::parse(&line, self.world.now()).unwrap();
-            jar.retain(|(name, _)| *name != line.name);
-            if !line.removes {
-                jar.push((line.name, line.value));
-            }
-        }
-        Outcome {
-            served,
-            forwarded: origin.seen.into_inner().pop(),
-            came: header,
-        }
-    }
-
-    fn get(&self, headers: &[(&'static str, &str)]) -> Outcome {
-        self.request("GET", true, FakeReply::ok(headers))
-    }
-
-    fn log_in(&self, token: &str, cookie: &str) -> Outcome {
-        let line = format!("shop.sid={cookie}; Path=/shop; HttpOnly");
-        self.get(&[(ANNOUNCEMENT, token), (SID, &line)])
-    }
-
-    fn log_out(&self, target: &serde_json::Value, at: Timestamp) {
-        let app = testkit::app(&self.scene.config, self.app);
-        let token = self.scene.signer.logout_token("shop", target, at);
-        let delivery = testkit::delivery(&token);
-        let sessions = self.kv.sessions(&app);
-        let received = logout::receive(self.world, &sessions, &app, delivery);
-        assert_eq!(block_on(received).0, logout::Answer::Done);
-    }
-}
-
-/// A scene of its own for one test; it may live as long as the tests do.
-fn visit() -> (
-    &'static Scene,
-    &'static FakeWorld,
-    &'static FakeKv<'static>,
-    Visit<'static>,
-) {
-    let scene = Box::leak(Box::new(Scene::new()));
-    let world = Box::leak(Box::new(FakeWorld::new()));
-    let kv = Box::leak(Box::new(FakeKv::new(world)));
-    (scene, world, kv, Visit::new(scene, world, kv))
-}
 
 #[test]
 fn a_login_is_registered_and_its_cookie_sealed_and_bound() {
     let (scene, world, kv, visit) = visit();
     let outcome = visit.log_in(&scene.id_token("alice", "s1"), "secret");
     let changes = outcome.changes();
-    assert!(changes.drop_announcement);
+    assert_eq!(changes.drop_headers, [ANNOUNCEMENT]);
     assert_eq!(changes.cache_control, Some("private, no-cache"));
     let lines = changes.set_cookies.as_ref().unwrap();
     assert_eq!(lines.len(), 1);
@@ -214,7 +37,7 @@ fn a_repeated_announcement_continues_the_session() {
         .signer
         .id_token("shop", "alice", Some("s1"), world.now());
     let outcome = visit.get(&[(ANNOUNCEMENT, &refreshed)]);
-    assert!(outcome.changes().drop_announcement);
+    assert_eq!(outcome.changes().drop_headers, [ANNOUNCEMENT]);
     visit.log_in(&refreshed, "two");
     assert_eq!(kv.keys(), before, "nothing was written");
     assert_eq!(visit.get(&[]).sent(), Some("shop.sid=two"));
@@ -398,6 +221,7 @@ fn an_ended_session_goes_on_as_anonymous() {
         outcome.forwarded,
         Some(Forward {
             cookies: CookieHeader::Replaced(Some("theme=dark".into())),
+            target: None,
             unconditional: true
         })
     );
@@ -464,19 +288,6 @@ fn a_store_that_does_not_answer_ends_nothing_and_lets_nothing_pass() {
         kv.fault.set(None);
         assert_eq!(visit.get(&[]).sent(), Some("shop.sid=c"));
     }
-}
-
-#[test]
-fn a_runtime_that_cannot_decrypt_ends_nothing_and_lets_nothing_pass() {
-    let (scene, world, _, visit) = visit();
-    visit.log_in(&scene.id_token("alice", "s1"), "c");
-    world.cannot_decrypt.set(true);
-    let outcome = visit.get(&[]);
-    assert_eq!(outcome.own().kind, OwnKind::Unavailable);
-    assert_eq!(outcome.own().code, "decryption_failed");
-    assert_eq!(outcome.forwarded, None);
-    world.cannot_decrypt.set(false);
-    assert_eq!(visit.get(&[]).sent(), Some("shop.sid=c"));
 }
 
 #[test]
@@ -708,7 +519,7 @@ fn cookies_that_are_none_of_our_business_go_on_byte_for_byte() {
 fn an_empty_announcement_is_none() {
     let (_, _, kv, visit) = visit();
     let outcome = visit.get(&[(ANNOUNCEMENT, " "), (SID, "shop.sid=c")]);
-    assert!(outcome.changes().drop_announcement);
+    assert_eq!(outcome.changes().drop_headers, [ANNOUNCEMENT]);
     assert_eq!(kv.keys(), Vec::<String>::new());
 }
 
@@ -762,26 +573,6 @@ fn clearing_the_last_cookie_ends_the_session_and_a_shrinking_set_does_not() {
 }
 
 #[test]
-fn a_cookie_that_no_browser_would_keep_is_not_delivered() {
-    let (scene, _, kv, visit) = visit();
-    let token = scene.id_token("alice", "s1");
-    visit.get(&[(SID, "shop.part0=unbound")]);
-    let outcome = visit.log_in(&token, &"x".repeat(4000));
-    assert_eq!(outcome.own().code, "cookie_too_large");
-    assert_eq!(outcome.own().kind, OwnKind::BadGateway);
-    assert_eq!(kv.keys(), Vec::<String>::new(), "the session is taken back");
-    assert!(
-        visit.cookies.borrow().is_empty(),
-        "nothing that the login might be attached to stays"
-    );
-    visit.log_in(&token, &"x".repeat(2500));
-    assert_eq!(
-        visit.get(&[]).sent().unwrap().len(),
-        2500 + "shop.sid=".len()
-    );
-}
-
-#[test]
 fn an_announcement_counts_only_in_the_apps_own_good_answer() {
     for (status, header) in [
         (401, ("x", "")),
@@ -799,7 +590,11 @@ fn an_announcement_counts_only_in_the_apps_own_good_answer() {
             ..FakeReply::ok(&[headers, &[(ANNOUNCEMENT, token.as_str()), header]].concat())
         };
         let outcome = visit.request("GET", true, reply(&[]));
-        assert!(outcome.changes().drop_announcement, "{status} {header:?}");
+        assert_eq!(
+            outcome.changes().drop_headers,
+            [ANNOUNCEMENT],
+            "{status} {header:?}"
+        );
         assert_eq!(world.codes(), ["announcement_not_counted"]);
         // With a new cookie it may be a login that nobody would bind.
         let outcome = visit.request("GET", true, reply(&[(SID, "shop.sid=c")]));
@@ -895,6 +690,7 @@ fn an_origin_that_does_not_answer_is_a_bad_gateway() {
             method: "GET",
             host: "app.example",
             path: "/shop",
+            query: "",
             cookies: None,
             is_navigation: true,
         },
@@ -922,7 +718,7 @@ fn the_log_names_nobody() {
         .id_token("shop", "alice@example.com", Some("sid-1"), NOW);
     visit.log_in(&token, "cookie-value");
     let seal = visit.cookies.borrow()[0].1.clone();
-    assert!(Seal::parse(&seal).is_some());
+    assert!(seal.starts_with("el1."));
     visit.log_in("not-a-token", "cookie-value");
     visit.log_out(&json!({ "sub": "alice@example.com", "sid": "sid-1" }), NOW);
     visit.get(&[]);

@@ -1,0 +1,232 @@
+//! An app's answer on its way out: the login it announces, the cookies it sets.
+
+use super::{Changes, Front, Own, OwnKind, Reply, announcement};
+use crate::{
+    app::{
+        audit::Event,
+        ports::{Sessions, World},
+    },
+    domain::{
+        cookie::{SetCookie, without_lifetime},
+        gate::{Exchange, Outgoing},
+        jar::Standing,
+        pieces,
+        seal::{self, Authority, Contents, Owner},
+        session::Session,
+        time::Timestamp,
+    },
+};
+
+/// An answer, and the request that it is to.
+pub(super) struct Answer<'a, R> {
+    pub(super) exchange: Exchange<'a>,
+    /// When the request came.
+    pub(super) arrived: Timestamp,
+    pub(super) reply: &'a R,
+}
+
+/// An answer's `Set-Cookie` lines, as they leave.
+#[derive(Default)]
+struct Rewritten {
+    lines: Vec<String>,
+    sealed_any: bool,
+}
+
+impl<W: World, S: Sessions> Front<'_, W, S> {
+    /// Learns from the answer who logged in, and seals what it sets.
+    pub(super) async fn take_back<R: Reply>(&self, answer: &Answer<'_, R>) -> Result<Changes, Own> {
+        let (exchange, reply) = (&answer.exchange, answer.reply);
+        let raw_lines = reply.set_cookies();
+        let read: Vec<Option<SetCookie>> = raw_lines
+            .iter()
+            .map(|line| SetCookie::parse(line, exchange.now))
+            .collect();
+        let lines: Vec<SetCookie> = read.iter().flatten().cloned().collect();
+        let is_anonymous = self.app.is_anonymous_at(exchange.path);
+        let announced = announcement::find(self.app, reply, &lines).filter(|_| !is_anonymous);
+        let born = match announced {
+            Some(announced) => match self.birth(announced, answer, &lines).await {
+                Ok(born) => born,
+                Err(own) => return Err(self.undelivered(own, exchange, &lines).await),
+            },
+            None => None,
+        };
+        let mut rewritten = match self.rewrite(exchange, &raw_lines, &read, born.as_ref()) {
+            Ok(rewritten) => rewritten,
+            Err(own) => {
+                if let Some(born) = &born {
+                    self.end_one(born, "session_replaced").await;
+                }
+                return Err(self.undelivered(own, exchange, &lines).await);
+            }
+        };
+        if let Standing::Live(session) = exchange.standing {
+            if born.is_some() {
+                self.end_one(session, "session_replaced").await;
+            } else if clears_cookies(reply)
+                || exchange
+                    .jar
+                    .is_emptied_by(self.app, session, exchange.path, &lines)
+            {
+                self.end_one(session, "session_cleared_by_app").await;
+            }
+        }
+        let (standing, now) = (exchange.standing, exchange.now);
+        let removals = exchange.jar.removals(standing, now, exchange.path, &lines);
+        rewritten.lines.extend(removals);
+        Ok(Changes {
+            set_cookies: (rewritten.lines != raw_lines).then_some(rewritten.lines),
+            drop_headers: announcement::headers(self.app)
+                .filter(|name| reply.header(name).is_some())
+                .map(str::to_owned)
+                .collect(),
+            cache_control: if standing.is_ended() {
+                Some("no-store")
+            } else if rewritten.sealed_any && !is_private(reply) {
+                Some("private, no-cache")
+            } else {
+                None
+            },
+        })
+    }
+
+    /// The answer's `Set-Cookie` lines, sealed where they must be.
+    fn rewrite(
+        &self,
+        exchange: &Exchange<'_>,
+        raw_lines: &[String],
+        read: &[Option<SetCookie>],
+        born: Option<&Session>,
+    ) -> Result<Rewritten, Own> {
+        let is_anonymous = self.app.is_anonymous_at(exchange.path);
+        let mut rewritten = Rewritten::default();
+        for (raw, line) in raw_lines.iter().zip(read) {
+            let Some(line) = line else {
+                rewritten.lines.push(raw.clone());
+                continue;
+            };
+            if announcement::is_in(self.app, line) {
+                continue;
+            }
+            match exchange.judge(line, born) {
+                Outgoing::Plain => rewritten.lines.push(raw.clone()),
+                Outgoing::Wide => {
+                    self.report("wide_cookie_not_sealed", line);
+                    rewritten.lines.push(raw.clone());
+                }
+                // Static files set no session cookies: in a shared answer one would be anybody's.
+                Outgoing::Removal | Outgoing::Sealed(_) if is_anonymous => {
+                    self.report("cookie_on_anonymous_path_dropped", line);
+                }
+                Outgoing::Removal => {
+                    rewritten.lines.push(line.line(&line.name, ""));
+                    let leftovers = exchange.jar.leftovers(line, exchange.path, 1);
+                    rewritten.lines.extend(leftovers);
+                }
+                Outgoing::Sealed(owner) => {
+                    rewritten.lines.extend(self.seal(line, owner, exchange)?);
+                    rewritten.sealed_any = true;
+                }
+                Outgoing::Foreign => self.report("foreign_session_cookie_dropped", line),
+                Outgoing::TooLarge => self.report("cookie_too_large_dropped", line),
+            }
+        }
+        for line in born
+            .iter()
+            .flat_map(|_| self.set_on_login_path(exchange, read))
+        {
+            let owner = Owner {
+                session: born.copied(),
+                since: exchange.now,
+                at_login: false,
+            };
+            rewritten.lines.extend(self.seal(&line, owner, exchange)?);
+            rewritten.sealed_any = true;
+        }
+        Ok(rewritten)
+    }
+
+    /// The lines that set the cookies from a login path again, to be bound by an announcement one
+    /// page later; but for those that the answer itself sets or removes.
+    fn set_on_login_path(
+        &self,
+        exchange: &Exchange<'_>,
+        read: &[Option<SetCookie>],
+    ) -> Vec<SetCookie> {
+        let (standing, now) = (exchange.standing, exchange.now);
+        let is_replaced = |late: &SetCookie| {
+            read.iter().flatten().any(|line| {
+                line.name == late.name && line.place(exchange.path) == late.place(exchange.path)
+            })
+        };
+        exchange
+            .jar
+            .awaiting_announcement(self.app, standing, now)
+            .filter_map(|(name, contents)| {
+                let line = format!("{name}={}{}", contents.value, contents.attributes);
+                SetCookie::parse(&line, now)
+            })
+            .filter(|late| !is_replaced(late))
+            .collect()
+    }
+
+    /// The lines that set a sealed cookie in place of the app's: one, or its pieces, and removals of
+    /// those that are left of a longer value.
+    fn seal(
+        &self,
+        line: &SetCookie,
+        owner: Owner,
+        exchange: &Exchange<'_>,
+    ) -> Result<Vec<String>, Own> {
+        if !self.app.session_cookies.contain(&line.name) {
+            // So that the operator can complete the list.
+            self.report("http_only_cookie_sealed", line);
+        } else if exchange.is_wide(line) {
+            self.report("wide_session_cookie_sealed", line);
+        }
+        let attributes = line.attributes_at(exchange.path);
+        let contents = Contents {
+            authority: Authority::Kv,
+            owner,
+            attributes: if owner.at_login {
+                attributes
+            } else {
+                without_lifetime(&attributes)
+            },
+            value: line.value.clone(),
+        };
+        let nonce = self.world.random()?;
+        let keys = &self.config.seal_keys;
+        let cookies = seal::seal(keys, self.app, &line.name, &nonce, &contents, exchange.now)
+            .and_then(|sealed| pieces::cut(&line.name, sealed))
+            .ok_or(Own::new(OwnKind::BadGateway, "cookie_not_sealable"))?;
+        let leftovers = exchange.jar.leftovers(line, exchange.path, cookies.len());
+        let sealed = cookies.iter().map(|(name, value)| line.line(name, value));
+        Ok(sealed.chain(leftovers).collect())
+    }
+
+    /// Says something about a cookie, once.
+    fn report(&self, code: &'static str, line: &SetCookie) {
+        let fact = format!("{code}/{}/{}", self.app.name, line.name);
+        if self.world.is_news(fact) {
+            let event = Event::new(code, &self.app.name);
+            self.world.record(&event.cookie(&line.name));
+        }
+    }
+}
+
+/// Whether the answer has the browser forget all cookies (Clear Site Data section 3.1).
+fn clears_cookies(reply: &impl Reply) -> bool {
+    reply
+        .header("clear-site-data")
+        .is_some_and(|types| types.contains("\"cookies\"") || types.contains("\"*\""))
+}
+
+fn is_private(reply: &impl Reply) -> bool {
+    reply.header("cache-control").is_some_and(|directives| {
+        directives.split(',').any(|directive| {
+            let directive = directive.trim();
+            directive.eq_ignore_ascii_case("private") || directive.eq_ignore_ascii_case("no-store")
+        })
+    })
+}

@@ -1,0 +1,217 @@
+mod announcements;
+mod cookies;
+mod ended;
+mod gate;
+
+use std::{
+    cell::{Cell, RefCell},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    app::{
+        logout,
+        testkit::{
+            self, FakeKv, FakeOrigin, FakeReply, FakeWorld, Fault, KEY_SET, NOW, Signer, block_on,
+        },
+    },
+    domain::cookie::{self, SetCookie},
+};
+
+const SID: &str = "set-cookie";
+const ANNOUNCEMENT: &str = "edge-logout-id-token";
+
+struct Scene {
+    config: Config,
+    signer: Signer,
+}
+
+/// A browser at one app: it keeps the cookies it is given, as far as these tests need it.
+struct Visit<'a> {
+    scene: &'a Scene,
+    world: &'a FakeWorld,
+    kv: &'a FakeKv<'a>,
+    app: &'static str,
+    path: Cell<&'static str>,
+    cookies: RefCell<Vec<(String, String)>>,
+}
+
+/// What came of one request.
+struct Outcome {
+    served: Served<FakeReply>,
+    /// What the app was sent, if it was asked.
+    forwarded: Option<Forward>,
+    /// The cookies that the client sent.
+    came: Option<String>,
+}
+
+impl Outcome {
+    fn changes(&self) -> &Changes {
+        match &self.served {
+            Served::Reply(_, changes) => changes,
+            Served::Own(own) => panic!("{own:?}"),
+        }
+    }
+
+    fn own(&self) -> &Own {
+        match &self.served {
+            Served::Own(own) => own,
+            Served::Reply(reply, changes) => panic!("{reply:?} {changes:?}"),
+        }
+    }
+
+    /// The cookies that the app was sent.
+    fn sent(&self) -> Option<&str> {
+        match &self
+            .forwarded
+            .as_ref()
+            .expect("the app was not asked")
+            .cookies
+        {
+            CookieHeader::Unchanged => self.came.as_deref(),
+            CookieHeader::Replaced(cookies) => cookies.as_deref(),
+        }
+    }
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self::with(&json!({}))
+    }
+
+    /// With more fields for the app.
+    fn with(shop: &Value) -> Self {
+        Self {
+            config: testkit::config_with(&json!({}), shop),
+            signer: Signer::new(),
+        }
+    }
+
+    fn id_token(&self, sub: &str, sid: &str) -> String {
+        self.signer.id_token("shop", sub, Some(sid), NOW)
+    }
+}
+
+impl<'a> Visit<'a> {
+    fn new(scene: &'a Scene, world: &'a FakeWorld, kv: &'a FakeKv<'a>) -> Self {
+        Self {
+            scene,
+            world,
+            kv,
+            app: "SHOP",
+            path: Cell::new("/shop/page"),
+            cookies: RefCell::default(),
+        }
+    }
+
+    fn request(&self, method: &str, is_navigation: bool, reply: FakeReply) -> Outcome {
+        self.request_while(method, is_navigation, reply, None)
+    }
+
+    /// The same, and something happens between the request and its answer.
+    fn request_while(
+        &self,
+        method: &str,
+        is_navigation: bool,
+        reply: FakeReply,
+        meanwhile: Option<Box<dyn Fn()>>,
+    ) -> Outcome {
+        let app = testkit::app(&self.scene.config, self.app);
+        let cookies = self.cookies.borrow().clone();
+        let header = cookie::join(cookies.iter().map(|(n, v)| (n.as_str(), v.as_str())));
+        let origin = FakeOrigin {
+            reply: Ok(reply),
+            seen: RefCell::default(),
+            meanwhile,
+        };
+        let front = Front {
+            world: self.world,
+            sessions: &self.kv.sessions(&app),
+            config: &self.scene.config,
+            app: &app,
+            request: Request {
+                method,
+                host: "app.example",
+                path: self.path.get(),
+                query: "",
+                cookies: header.as_deref(),
+                is_navigation,
+            },
+        };
+        let served = block_on(front.serve(&origin));
+        let lines = match &served {
+            Served::Own(own) => own.set_cookies.clone(),
+            Served::Reply(reply, changes) => changes
+                .set_cookies
+                .clone()
+                .unwrap_or_else(|| reply.set_cookies()),
+        };
+        let mut jar = self.cookies.borrow_mut();
+        for line in lines {
+            let line = SetCookie::parse(&line, self.world.now()).unwrap();
+            assert!(!line.is_too_large(), "a browser would drop it");
+            jar.retain(|(name, _)| *name != line.name);
+            if !line.removes {
+                jar.push((line.name, line.value));
+            }
+        }
+        Outcome {
+            served,
+            forwarded: origin.seen.into_inner().pop(),
+            came: header,
+        }
+    }
+
+    fn get_at(&self, path: &'static str, headers: &[(&'static str, &str)]) -> Outcome {
+        let before = self.path.replace(path);
+        let outcome = self.get(headers);
+        self.path.set(before);
+        outcome
+    }
+
+    fn get(&self, headers: &[(&'static str, &str)]) -> Outcome {
+        self.request("GET", true, FakeReply::ok(headers))
+    }
+
+    fn log_in(&self, token: &str, cookie: &str) -> Outcome {
+        let line = format!("shop.sid={cookie}; Path=/shop; HttpOnly");
+        self.get(&[(ANNOUNCEMENT, token), (SID, &line)])
+    }
+
+    fn log_out(&self, target: &serde_json::Value, at: Timestamp) {
+        let app = testkit::app(&self.scene.config, self.app);
+        let token = self.scene.signer.logout_token("shop", target, at);
+        let delivery = testkit::delivery(&token);
+        let sessions = self.kv.sessions(&app);
+        let received = logout::receive(self.world, &sessions, &app, delivery);
+        assert_eq!(block_on(received).0, logout::Answer::Done);
+    }
+}
+
+/// A scene of its own for one test; it may live as long as the tests do.
+fn visit() -> (
+    &'static Scene,
+    &'static FakeWorld,
+    &'static FakeKv<'static>,
+    Visit<'static>,
+) {
+    visit_with(&json!({}))
+}
+
+/// The same, with more fields for the app.
+fn visit_with(
+    shop: &Value,
+) -> (
+    &'static Scene,
+    &'static FakeWorld,
+    &'static FakeKv<'static>,
+    Visit<'static>,
+) {
+    let scene = Box::leak(Box::new(Scene::with(shop)));
+    let world = Box::leak(Box::new(FakeWorld::new()));
+    let kv = Box::leak(Box::new(FakeKv::new(world)));
+    (scene, world, kv, Visit::new(scene, world, kv))
+}

@@ -1,0 +1,111 @@
+// What each kind of request costs: exactly these calls to the platform, none more.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { seal, session } from './support/format.mjs';
+import { startWorld } from './support/world.mjs';
+
+let world, op, alive, ended;
+before(async () => {
+  world = await startWorld({
+    entry: 'instrumented.js',
+    bindings: (app) => ({
+      APP_SHOP: { ...app('shop'), anonymous_paths: ['/shop/static'] },
+      HOST_TEST: { host: 'app.test', unmatched: 'pass', origin: app('shop').origin },
+    }),
+  });
+  op = world.op;
+  const who = { issuer: op.issuer, client: 'shop', sub: 'alice' };
+  alive = session({ ...who, sid: 's1', login: op.now() - 5 });
+  ended = session({ ...who, sid: 's2', login: op.now() - 200 });
+  // The keys are fetched and imported once.
+  await world.logout(await op.logoutToken({ sid: 'nobody' }));
+});
+after(() => world?.stop());
+
+const cookie = (bound, value = 'c') =>
+  `shop.sid=${seal(world.sealKeys, world.shop, 'shop.sid', value, bound)}`;
+const announcing = async (more, line = 'shop.sid=new; Path=/') => ({
+  'edge-logout-id-token': await op.idToken(more),
+  'set-cookie': line,
+});
+
+const HOP = { fetch: 1 };
+const CHECKED = { ...HOP, 'kv.get': 1 };
+const PAGE = { 'sec-fetch-mode': 'navigate' };
+
+for (const [name, path, { method, headers, cookies, answer }, status, calls] of [
+  ['an anonymous page', '/shop/', { cookies: () => 'theme=dark' }, 200, HOP],
+  ['a page before the login', '/shop/', { cookies: () => cookie() }, 200, HOP],
+  ['a static file', '/shop/static/x', { cookies: () => cookie(alive) }, 200, HOP],
+  ['a cookie that nobody sealed', '/shop/', { cookies: () => 'shop.sid=raw' }, 200, HOP],
+  ['an answer that sets a cookie', '/shop/', { answer: () => ({ 'set-cookie': 'shop.sid=c' }) }, 200, HOP],
+  ['a page of a session', '/shop/', { cookies: () => cookie(alive) }, 200, CHECKED],
+  ['an upload of a session', '/shop/', { method: 'PUT', cookies: () => cookie(alive) }, 200, CHECKED],
+  [
+    'a value that rolls', '/shop/',
+    { cookies: () => cookie(alive), answer: () => ({ 'set-cookie': 'shop.sid=next' }) }, 200, CHECKED,
+  ],
+  [
+    'a repeated announcement', '/shop/',
+    { cookies: () => cookie(alive), answer: () => announcing({ sid: 's1' }) }, 200, CHECKED,
+  ],
+  ['a page of an ended session', '/shop/', { cookies: () => cookie(ended) }, 200, CHECKED],
+  ['an order of an ended session', '/shop/', { method: 'POST', cookies: () => cookie(ended) }, 401, { 'kv.get': 1 }],
+  ['a form of an ended session', '/shop/', { method: 'POST', headers: PAGE, cookies: () => cookie(ended) }, 303, { 'kv.get': 1 }],
+  [
+    'a login', '/shop/', { answer: () => announcing({ sid: 's3' }) }, 200,
+    { ...HOP, verify: 1, 'kv.get': 1, 'kv.put': 3 },
+  ],
+  [
+    'a login on top of another', '/shop/',
+    { cookies: () => cookie(alive), answer: () => announcing({ sid: 's4' }) }, 200,
+    { ...HOP, verify: 1, 'kv.get': 2, 'kv.put': 3, 'kv.delete': 3 },
+  ],
+  [
+    'a logout at the app', '/shop/',
+    { cookies: () => cookie(alive), answer: () => ({ 'set-cookie': 'shop.sid=; Path=/; Max-Age=0' }) }, 200,
+    { ...CHECKED, 'kv.delete': 3 },
+  ],
+  ['a login without a new cookie', '/shop/', { answer: () => announcing({}, []) }, 502, { ...HOP, verify: 1 }],
+  ['a token of another client', '/shop/', { answer: () => announcing({ aud: 'wiki' }) }, 502, HOP],
+  ['a path of no app', '/robots.txt', {}, 200, HOP],
+  ['an ambiguous path', '/%73hop', {}, 400, {}],
+  ['a sign of life', '/.edge-logout/health', {}, 200, {}],
+]) {
+  test(`${name}: ${JSON.stringify(calls)}`, async () => {
+    await world.store(alive);
+    const answerHeaders = (await answer?.()) ?? {};
+    world.app = (_, res) => res.writeHead(200, answerHeaders).end();
+    await world.calls();
+    const sent = { ...headers, ...(cookies && { cookie: cookies() }) };
+    assert.equal((await world.request(path, { method, headers: sent })).status, status);
+    assert.deepEqual(await world.calls(), calls);
+  });
+}
+
+for (const [name, token, status, calls] of [
+  ['garbage', () => 'garbage', 400, {}],
+  ['for another client', () => op.logoutToken({ sid: 's1', aud: 'wiki' }), 400, {}],
+  ['expired', () => op.logoutToken({ sid: 's1', exp: 1 }), 400, {}],
+  [
+    'for one session', () => op.logoutToken({ sid: 's1' }), 200,
+    { verify: 1, 'kv.get': 1, 'kv.put': 2, 'kv.list': 1, 'kv.delete': 3 },
+  ],
+  [
+    'for a user', () => op.logoutToken({ sub: 'alice' }), 200,
+    { verify: 1, 'kv.get': 1, 'kv.put': 2, 'kv.list': 1, 'kv.delete': 3 },
+  ],
+  [
+    'once more', () => op.logoutToken({ sid: 'nobody', iat: op.now() - 30 }), 200,
+    { verify: 1, 'kv.get': 1, 'kv.put': 1, 'kv.list': 1 },
+  ],
+]) {
+  test(`a logout token, ${name}: ${JSON.stringify(calls)}`, async () => {
+    await world.store(alive);
+    if (name === 'once more') await world.logout(await op.logoutToken({ sid: 'nobody' }));
+    const sent = await token();
+    await world.calls();
+    assert.equal((await world.logout(sent)).status, status);
+    assert.deepEqual(await world.calls(), calls);
+  });
+}
