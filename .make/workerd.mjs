@@ -20,9 +20,12 @@ export const newSealKeys = () =>
  *
  * `config` is the path of a wrangler.toml; `bindings` replace or add variables and secrets;
  * `port` 0 takes any. Each line that the Worker logs goes to `onLog`. `entry` is the path
- * of a module around the built one; `services` are functions to bind as Workers.
+ * of a module around the built one; `services` are functions to bind as Workers. `bare` leaves out
+ * Miniflare's own Worker in front, which rebuilds every answer and takes `X-Forwarded-Proto` from
+ * clients.
  */
-export async function startWorker({ config, bindings = {}, port = 0, onLog = () => {}, entry, services }) {
+export async function startWorker(setup) {
+  const { config, bindings = {}, port = 0, onLog = () => {}, entry, services, bare } = setup;
   const script = join(root, 'build/index.js');
   if (!existsSync(script)) throw new Error('build/index.js is missing: run `make build` first');
   const { modulesRules: _, ...options } = unstable_getMiniflareWorkerOptions(config).workerOptions;
@@ -35,6 +38,7 @@ export async function startWorker({ config, bindings = {}, port = 0, onLog = () 
       workers: [
         {
           ...options,
+          ...(bare && { unsafeDirectSockets: [{ host: '127.0.0.1' }], stripCfConnectingIp: false }),
           name: 'edge-logout',
           modulesRoot: join(root, 'build'),
           modules: [
@@ -52,7 +56,7 @@ export async function startWorker({ config, bindings = {}, port = 0, onLog = () 
   );
   const url = await miniflare.ready;
   return {
-    url,
+    url: bare ? await miniflare.unsafeGetDirectURL('edge-logout') : url,
     kv: await miniflare.getKVNamespace('SESSIONS', 'edge-logout'),
     /** Runs the cron trigger. */
     cron: async () => (await miniflare.getWorker('edge-logout')).scheduled({ cron: '*/2 * * * *' }),

@@ -13,9 +13,10 @@ const SECRETS = /eyJ|el1\.|alice|user-subject|"s1"|secret/;
 
 /**
  * Starts it; `issuerPath` is the path of the issuer, `bindings` replace or add variables, `services`
- * are Workers to bind, `entry` is a file of support/ around the built one.
+ * are Workers to bind, `entry` is a file of support/ around the built one; `bare` leaves nothing but
+ * workerd and the Worker between client and app.
  */
-export async function startWorld({ issuerPath, bindings, services, entry } = {}) {
+export async function startWorld({ issuerPath, bindings, services, entry, bare } = {}) {
   const op = await startTestOp({ path: issuerPath });
   const logs = [];
   const leaks = [];
@@ -25,6 +26,7 @@ export async function startWorld({ issuerPath, bindings, services, entry } = {})
     app: (req, res) => res.end('app'),
     sealKeys: newSealKeys(),
   };
+  // Headers as large as Cloudflare lets them through.
   const origin = createServer({ maxHeaderSize: 128 << 10 }, (req, res) => world.app(req, res));
   origin.on('upgrade', (req, socket, head) => world.upgrade(req, socket, head));
   origin.listen(0, '127.0.0.1');
@@ -43,6 +45,7 @@ export async function startWorld({ issuerPath, bindings, services, entry } = {})
     config: fileURLToPath(new URL('worker.toml', import.meta.url)),
     entry: entry && fileURLToPath(new URL(entry, import.meta.url)),
     services,
+    bare,
     bindings: {
       // Without `origin` a request goes to its own address: here the app's, by the Host header.
       APP_DIRECT: direct,
@@ -58,6 +61,7 @@ export async function startWorld({ issuerPath, bindings, services, entry } = {})
     },
   });
   world.kv = worker.kv;
+  world.port = worker.url.port;
   world.originHost = `127.0.0.1:${origin.address().port}`;
   world.shop = { name: 'SHOP', issuer: op.issuer, client: 'shop' };
   world.wiki = { name: 'WIKI', issuer: op.issuer, client: 'wiki' };
@@ -95,6 +99,7 @@ export async function startWorld({ issuerPath, bindings, services, entry } = {})
       path,
       method,
       headers: { host: 'app.test', ...headers },
+      maxHeaderSize: 128 << 10,
     });
     req.end(body);
     const res = await new Promise((response, failed) => {
@@ -107,6 +112,7 @@ export async function startWorld({ issuerPath, bindings, services, entry } = {})
     const chunks = await res.toArray();
     return {
       status: res.statusCode,
+      statusText: res.statusMessage,
       headers: res.headers,
       setCookies: res.headers['set-cookie'] ?? [],
       body: Buffer.concat(chunks),
