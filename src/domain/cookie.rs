@@ -8,39 +8,39 @@ use super::{limits, time::Timestamp};
 
 /// The pairs of a `Cookie` header in order; a piece without `=` has the empty name.
 ///
-/// Pairs end at `;` alone (RFC 6265bis section 5.7.3). But a client's second `Cookie` header
-/// arrives folded into the first with a comma, where old servers end a pair too: so does a comma
-/// before or after a pair that `is_protected` says yes to.
+/// Pairs end at `;` alone (RFC 6265bis section 5.7.3), but servers differ: some end them at blanks
+/// or commas too, and a client's second `Cookie` header arrives folded into the first with a comma.
+/// So a pair that `is_protected` says yes to begins after any of these, and ends at a comma.
 #[must_use]
 pub fn pairs(header: &str, is_protected: impl Fn(&str, &str) -> bool) -> Vec<(&str, &str)> {
-    let protects = |text| {
-        let (name, value) = pair(text);
-        !name.contains(',') && is_protected(name, value)
-    };
     let mut pairs = Vec::new();
-    for mut piece in header.split(';') {
-        let mut from = 0;
-        while let Some((before, after)) = split_at_comma(piece, from) {
-            if protects(before) || protects(after) {
-                pairs.push(pair(before));
-                (piece, from) = (after, 0);
-            } else {
-                from = before.len().saturating_add(1);
+    for piece in header.split(';') {
+        // Where the present pair begins, whether it is protected, and how far it was read.
+        let (mut start, mut is_ours, mut end) = (0, false, 0);
+        for segment in piece.split_inclusive(separates) {
+            let (name, value) = pair(segment.trim_end_matches(separates));
+            let begins_ours = is_protected(name, value);
+            let before = piece.get(start..end).unwrap_or_default();
+            if begins_ours || (is_ours && before.ends_with(',')) {
+                pairs.push(pair(before.trim_end_matches(separates)));
+                (start, is_ours) = (end, begins_ours);
             }
+            end = end.saturating_add(segment.len());
         }
-        pairs.push(pair(piece));
+        pairs.push(pair(piece.get(start..).unwrap_or_default()));
     }
     pairs.retain(|(name, value)| !name.is_empty() || !value.is_empty());
     pairs
 }
 
-fn split_at_comma(text: &str, from: usize) -> Option<(&str, &str)> {
-    let at = text.get(from..)?.find(',')?.saturating_add(from);
-    Some((text.get(..at)?, text.get(at.saturating_add(1)..)?))
+fn separates(c: char) -> bool {
+    c == ',' || c.is_whitespace() || c.is_control()
 }
 
+/// A first `=` is no name's end: what is forwarded without it would have a name.
 fn pair(text: &str) -> (&str, &str) {
-    let text = text.trim_matches([' ', '\t']);
+    let text = text.trim_end_matches([' ', '\t']);
+    let text = text.trim_start_matches([' ', '\t', '=']);
     match text.split_once('=') {
         Some((name, value)) => (name.trim_end_matches([' ', '\t']), value),
         None => ("", text),

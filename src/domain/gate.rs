@@ -4,7 +4,7 @@
 use super::{
     config::{App, Config, OnEnded},
     cookie::SetCookie,
-    jar::{Jar, Standing},
+    jar::{self, Jar, Standing},
     route,
     seal::Owner,
     session::{Session, SubjectKey},
@@ -123,9 +123,9 @@ pub struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    /// Decides about one line. A session that this answer began, `born`, takes exactly the values
-    /// that did not come in with the request; without one the cookies belong to the session as
-    /// which the request went out, even if that has ended meanwhile.
+    /// Decides about one line. A session that this answer began, `born`, takes the values that did
+    /// not come in with the request, and those that it takes over; without one the cookies belong
+    /// to the session as which the request went out, even if that has ended meanwhile.
     #[must_use]
     pub fn judge(&self, line: &SetCookie, born: Option<&Session>) -> Outgoing {
         let Self { config, app, .. } = self;
@@ -152,7 +152,9 @@ impl Exchange<'_> {
         };
         let came_in = self.jar.came_in(line, self.standing, self.now);
         Outgoing::Sealed(match (born, self.standing.live()) {
-            (Some(_), _) => came_in.unwrap_or(new),
+            (Some(born), _) => came_in
+                .filter(|owner| !jar::is_taken_over(app, &line.name, owner, born.subject, self.now))
+                .unwrap_or(new),
             (None, Some(_)) => new,
             (None, None) => self.unbound(line, came_in, new),
         })
@@ -194,12 +196,12 @@ impl Exchange<'_> {
     }
 
     /// Whether there is a session cookie that a login of `subject` can bind: one that the answer
-    /// renews, or one that the login may take over.
+    /// renews, or one that the login takes over.
     #[must_use]
     pub fn can_be_bound(&self, answer: &[SetCookie], subject: SubjectKey) -> bool {
         let taken_over = || {
             self.jar
-                .may_be_taken_over(self.app, subject, self.standing, self.now)
+                .taken_over(self.app, subject, self.standing, self.now)
         };
         self.renews_a_cookie(answer)
             || taken_over().any(|(name, _)| self.app.session_cookies.contain(name))

@@ -230,29 +230,16 @@ impl Jar {
             .min_by_key(|owner| (!owner.at_login, owner.since))
     }
 
-    /// The cookies that a login of `subject` may take over although its answer does not renew them:
-    /// session cookies that were set on a login path a moment ago, and whatever was the same user's
-    /// already. Copies of the latter die with the session that they are bound to.
-    pub fn may_be_taken_over(
+    /// The cookies that a login of `subject` takes over although its answer does not renew them.
+    pub fn taken_over(
         &self,
         app: &App,
         subject: SubjectKey,
         standing: &Standing,
         now: Timestamp,
     ) -> impl Iterator<Item = (&str, &Contents)> {
-        let is_waiting = move |name: &str, owner: &Owner| {
-            owner.at_login
-                && now < owner.since.plus(limits::LATE_ANNOUNCEMENT)
-                && app.session_cookies.contain(name)
-        };
-        let is_theirs = move |owner: &Owner| {
-            let session = owner.session;
-            session.is_some_and(|session| session.subject == subject)
-        };
         self.going_along(standing, now)
-            .filter(move |(name, sealed)| {
-                is_waiting(name, sealed.owner()) || is_theirs(sealed.owner())
-            })
+            .filter(move |(name, sealed)| is_taken_over(app, name, sealed.owner(), subject, now))
             .map(|(name, sealed)| (name, &sealed.contents))
     }
 
@@ -366,6 +353,26 @@ fn unsealed(app: &App, name: &str, value: &str, is_accepted: bool) -> Option<Hel
 /// Whether a line sets or removes that very cookie: the same name at the same place.
 fn replaces(line: &SetCookie, request_path: &str, name: &str, sealed: &Sealed) -> bool {
     line.name == name && line.place(request_path) == sealed.place()
+}
+
+/// Whether a login of `subject` takes a cookie over: a session cookie that was set on a login path
+/// a moment ago, or whatever was the same user's already. Copies of the latter die with the session
+/// that they are bound to.
+#[must_use]
+pub fn is_taken_over(
+    app: &App,
+    name: &str,
+    owner: &Owner,
+    subject: SubjectKey,
+    now: Timestamp,
+) -> bool {
+    let is_theirs = owner
+        .session
+        .is_some_and(|session| session.subject == subject);
+    let is_waiting = owner.at_login
+        && now < owner.since.plus(limits::LATE_ANNOUNCEMENT)
+        && app.session_cookies.contain(name);
+    is_theirs || is_waiting
 }
 
 fn goes_along(owner: &Owner, standing: &Standing, now: Timestamp) -> bool {

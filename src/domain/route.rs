@@ -118,7 +118,7 @@ fn decode(path: &str) -> String {
         if next == decoded {
             break;
         }
-        decoded = next;
+        decoded = next.into_owned();
     }
     let mut segments = Vec::new();
     for segment in decoded.split(['/', '\\']) {

@@ -1,7 +1,8 @@
 //! The little of URLs that is needed here, without the IDNA tables of a URL library: configured
-//! addresses are checked as they stand, request URLs come normalised from the runtime.
+//! addresses are checked as they stand. Of request URLs only scheme and host come normalised: paths
+//! may hold anything.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use super::config::App;
 
@@ -122,10 +123,8 @@ pub fn without_port(authority: &str) -> &str {
 
 /// The text with its percent-encoding undone; what is not UTF-8 then stands for nothing we know.
 #[must_use]
-pub fn percent_decode(text: &str) -> String {
-    percent_encoding::percent_decode_str(text)
-        .decode_utf8_lossy()
-        .into_owned()
+pub fn percent_decode(text: &str) -> Cow<'_, str> {
+    percent_encoding::percent_decode_str(text).decode_utf8_lossy()
 }
 
 /// A request's URL, taken apart.
@@ -142,7 +141,7 @@ pub struct RequestUrl<'a> {
 }
 
 impl<'a> RequestUrl<'a> {
-    /// Takes apart a URL that the runtime normalised; `None` if it is none.
+    /// Takes apart a request's URL; `None` if it is none.
     #[must_use]
     pub fn parse(url: &'a str) -> Option<Self> {
         let (scheme, rest) = url.split_once("://")?;
@@ -165,12 +164,11 @@ impl<'a> RequestUrl<'a> {
 #[must_use]
 pub fn without_session_ids(app: &App, path: &str, query: &str) -> Option<(String, String)> {
     const USUAL: [&str; 2] = ["jsessionid", "phpsessid"];
-    let name = |field: &str| percent_decode(field.split('=').next().unwrap_or_default());
     let is_usual = |field: &str| {
-        let name = name(field);
+        let name = percent_decode(name(field));
         USUAL.iter().any(|usual| name.eq_ignore_ascii_case(usual))
     };
-    let is_id = |field: &str| is_usual(field) || app.session_cookies.may_mean(&name(field));
+    let is_id = |field: &str| is_usual(field) || app.session_cookies.may_mean(name(field));
     let has_parameter = path
         .split('/')
         .any(|segment| segment.split(';').skip(1).any(is_id));
@@ -187,6 +185,10 @@ pub fn without_session_ids(app: &App, path: &str, query: &str) -> Option<(String
         let path = segments.collect::<Vec<_>>().join("/");
         (path, format!("{mark}{}", kept.join("&")))
     })
+}
+
+fn name(field: &str) -> &str {
+    field.split('=').next().unwrap_or_default()
 }
 
 fn fields(query: &str) -> impl Iterator<Item = &str> {

@@ -140,10 +140,11 @@ impl Behind<'_> {
         Ok(request)
     }
 
-    /// Whether a client's copy of a header that only we, or the app, may set is taken out. Some
-    /// servers read `_` as `-`.
+    /// Whether a client's copy of a header that only we, or the app, may set is taken out. Servers
+    /// that hand headers on as variables read `_`, and some every other sign, as `-`.
     fn is_stripped(&self, name: &str, has_origin: bool) -> bool {
-        let name = name.to_ascii_lowercase().replace('_', "-");
+        let name = name.to_ascii_lowercase();
+        let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
         name.starts_with("edge-logout-")
             // A client's credentials are its own.
             || (self.announcement == Some(name.as_str()) && name != "authorization")
@@ -201,6 +202,14 @@ impl Behind<'_> {
         Ok(allowed.into_iter().flatten().collect())
     }
 }
+
+/// What else tells caches how long to keep an answer.
+const OTHER_CACHE_HEADERS: [&str; 4] = [
+    "CDN-Cache-Control",
+    "Cloudflare-CDN-Cache-Control",
+    "Surrogate-Control",
+    "Expires",
+];
 
 /// Time for the preflight.
 const PREFLIGHT_MILLIS: u32 = 2000;
@@ -267,6 +276,9 @@ pub(super) fn apply(Answer(answer): Answer, changes: &Changes) -> Result<Respons
     }
     if let Some(directives) = changes.cache_control {
         headers.set("Cache-Control", directives)?;
+        for name in OTHER_CACHE_HEADERS {
+            headers.delete(name)?;
+        }
     }
     Ok(response)
 }

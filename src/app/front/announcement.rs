@@ -64,9 +64,11 @@ pub(super) fn find(
     }
 }
 
-/// Whether a line sets the cookie that holds announcements.
-pub(super) fn is_in(app: &App, line: &SetCookie) -> bool {
+/// Whether a line only announces: one of a session cookie is sealed instead, and the app gets it
+/// back.
+pub(super) fn is_all_of(app: &App, line: &SetCookie) -> bool {
     matches!(&app.announce, Announce::IdToken(Source::Cookie { name }) if *name == line.name)
+        && !app.session_cookies.contain(&line.name)
 }
 
 /// The headers that hold announcements, whatever is configured: none is ever delivered.

@@ -105,7 +105,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
                 rewritten.lines.push(raw.clone());
                 continue;
             };
-            if announcement::is_in(self.app, line) {
+            if announcement::is_all_of(self.app, line) {
                 continue;
             }
             match exchange.judge(line, born) {
@@ -158,7 +158,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
                     && line.place(exchange.path) == earlier.place(exchange.path)
             })
         };
-        jar.may_be_taken_over(self.app, born.subject, standing, now)
+        jar.taken_over(self.app, born.subject, standing, now)
             .filter_map(|(name, contents)| {
                 let line = format!("{name}={}{}", contents.value, contents.attributes);
                 SetCookie::parse(&line, now)

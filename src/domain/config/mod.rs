@@ -15,7 +15,7 @@ use super::{
     jws::{Algorithm, Types},
     route::{self, Route},
     time::Timestamp,
-    url::{HttpUrl, Schemes},
+    url::{self, HttpUrl, Schemes},
 };
 
 /// Everything an operator configures.
@@ -235,10 +235,11 @@ impl CookieNames {
     }
 
     /// Whether some server reads `name` as one of them: it may ignore blanks and control characters
-    /// around a name, and PHP takes `.`, space and `[` for `_`.
+    /// around a name, and PHP takes `.`, space and `[` for `_`, and in old versions decodes `%`.
     #[must_use]
     pub fn may_mean(&self, name: &str) -> bool {
-        let name = name.trim_matches(|c: char| c.is_whitespace() || c.is_control());
+        let decoded = url::percent_decode(name);
+        let name = decoded.trim_matches(|c: char| c.is_whitespace() || c.is_control());
         let php = |c| if b". [".contains(&c) { b'_' } else { c };
         self.match_with(name, |pattern, name| {
             let (pattern, name) = (pattern.bytes().map(php), name.bytes().map(php));

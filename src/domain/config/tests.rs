@@ -449,6 +449,7 @@ fn cookie_names_are_read_as_generously_as_servers_do() {
         ("shop.sid", false, true),
         ("shop sid", false, true),
         ("shop[sid", false, true),
+        ("shop%5Fsi%64", false, true),
         ("\u{b}shop_sid ", false, true),
         ("part_0", false, true),
         ("Shop_sid", false, false),

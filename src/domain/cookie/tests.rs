@@ -86,6 +86,17 @@ fn a_comma_ends_a_pair_beside_a_protected_one_only() {
             vec![("a", "1, b=2"), ("sid", "3"), ("c", "4")],
         ),
         ("a=\"x, sid=1\"", vec![("a", "\"x"), ("sid", "1\"")]),
+        ("a=b sid=raw c", vec![("a", "b"), ("sid", "raw c")]),
+        (
+            "a=b\u{b}sid=raw; c=d e",
+            vec![("a", "b"), ("sid", "raw"), ("c", "d e")],
+        ),
+        ("=sid=raw", vec![("sid", "raw")]),
+        (" == =sid=raw; ===", vec![("sid", "raw")]),
+        (
+            "a=,, sid=raw,,b,",
+            vec![("a", ""), ("sid", "raw"), ("", ",b,")],
+        ),
     ] {
         assert_eq!(pairs(header, is_protected), expected, "{header}");
     }

@@ -23,8 +23,6 @@ class Backend(OIDCAuthenticationBackend):
 class Callback(OIDCAuthenticationCallbackView):
     def login_success(self):
         response = super().login_success()
-        # Django keeps the session's key if the user is logged in already; a login must renew it.
-        self.request.session.cycle_key()
         # The one line for edge-logout.
         response["edge-logout-id-token"] = self.request.id_token
         return response

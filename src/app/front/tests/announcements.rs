@@ -1,5 +1,7 @@
 //! The ways in which an app says who logged in.
 
+use std::iter;
+
 use super::*;
 
 #[test]
@@ -45,6 +47,29 @@ fn an_id_token_may_come_as_a_cookie_which_nobody_gets() {
     let outcome = visit.get(&[(SID, "IdToken=; Max-Age=0")]);
     assert_eq!(outcome.changes().set_cookies, Some(Vec::new()));
     assert_eq!(visit.get(&[]).sent(), Some("shop.sid=c"));
+}
+
+/// Envoy's session is several cookies, the ID token among them.
+#[test]
+fn an_announcement_that_is_a_session_cookie_too_is_sealed() {
+    let (scene, _, _, visit) = visit_with(&json!({
+        "announce": { "from": "cookie", "name": "IdToken" },
+        "session_cookies": ["IdToken", "BearerToken"],
+    }));
+    let token = scene.id_token("alice", "s1");
+    let line = format!("IdToken={token}; Path=/");
+    visit.get(&[(SID, &line), (SID, "BearerToken=b; Path=/")]);
+    assert!(
+        visit
+            .cookies
+            .borrow()
+            .iter()
+            .all(|(_, value)| value.starts_with("el1."))
+    );
+    let sent = format!("IdToken={token}; BearerToken=b");
+    assert_eq!(visit.get(&[]).sent(), Some(sent.as_str()));
+    visit.log_out(&json!({ "sid": "s1" }), NOW);
+    assert_eq!(visit.get(&[]).sent(), None);
 }
 
 #[test]
@@ -210,6 +235,17 @@ mod late {
     }
 
     #[test]
+    fn a_page_that_sets_the_same_value_again_has_it_bound() {
+        let (scene, world, _, visit) = late_visit();
+        visit.get_at("/shop/callback", &[(SID, LINE)]);
+        visit.get(&[(ANNOUNCEMENT, &scene.id_token("alice", "s1")), (SID, LINE)]);
+        world.pass(limits::LATE_ANNOUNCEMENT);
+        assert_eq!(visit.get(&[]).sent(), Some("shop.sid=c"));
+        visit.log_out(&json!({ "sid": "s1" }), NOW);
+        assert_eq!(visit.get(&[]).sent(), None);
+    }
+
+    #[test]
     fn the_answers_own_cookies_win() {
         let (scene, _, _, visit) = late_visit();
         visit.get_at("/shop/callback", &[(SID, LINE)]);
@@ -250,18 +286,23 @@ fn the_same_user_may_log_in_again_on_the_same_cookie() {
     let token = scene.id_token("alice", "s1");
     visit.get(&[(ANNOUNCEMENT, &token), (SID, &sid), (SID, csrf)]);
     let copied = visit.cookies.borrow().clone();
-    let again = scene.id_token("alice", "s2");
-    let outcome = visit.get(&[(ANNOUNCEMENT, &again)]);
-    let lines = outcome.changes().set_cookies.as_ref().unwrap();
-    assert!(
-        lines.len() == 2 && lines[0].ends_with(attributes),
-        "{lines:?}"
-    );
-    assert_eq!(kv.keys_of("session/").len(), 1);
-
-    visit.log_out(&json!({ "sid": "s1" }), NOW);
-    assert_eq!(visit.get(&[]).sent(), Some("shop.sid=c; csrf=x"));
-    visit.log_out(&json!({ "sid": "s2" }), NOW);
+    // Set again with the same value, or not at all: both are the new session's now.
+    for (new, old, line) in [("s2", "s1", None), ("s3", "s2", Some((SID, sid.as_str())))] {
+        let again = scene.id_token("alice", new);
+        let headers: Vec<_> = iter::once((ANNOUNCEMENT, again.as_str()))
+            .chain(line)
+            .collect();
+        let outcome = visit.get(&headers);
+        let lines = outcome.changes().set_cookies.as_ref().unwrap();
+        assert!(
+            lines.len() == 2 && lines[0].ends_with(attributes),
+            "{lines:?}"
+        );
+        assert_eq!(kv.keys_of("session/").len(), 1);
+        visit.log_out(&json!({ "sid": old }), NOW);
+        assert_eq!(visit.get(&[]).sent(), Some("shop.sid=c; csrf=x"));
+    }
+    visit.log_out(&json!({ "sid": "s3" }), NOW);
     assert_eq!(visit.get(&[]).sent(), None);
     visit.cookies.replace(copied);
     world.pass(limits::KV_ENTRY_LAG);
