@@ -26,30 +26,45 @@ pub enum Passage<'a> {
     Redirect(&'a str),
 }
 
-/// A request, as far as its passage depends on it.
+/// A request, as far as the gate looks at it.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct Request<'a> {
     /// The method, as sent.
     pub method: &'a str,
-    /// The path, as sent.
+    /// Host and port.
+    pub host: &'a str,
+    /// Path, as sent.
     pub path: &'a str,
+    /// `?` and the query, as sent, or nothing.
+    pub query: &'a str,
+    /// The whole URL.
+    pub url: &'a str,
+    /// The page it comes from, as the client says.
+    pub referer: Option<&'a str>,
+    /// The `Cookie` header.
+    pub cookies: Option<&'a str>,
     /// Whether a person is looking at a page that this request loads.
     pub is_navigation: bool,
 }
 
 /// An ended session's unsafe request never reaches the app; others do as `on_ended` says.
 #[must_use]
-pub fn passage<'a>(app: &'a App, standing: &Standing, jar: &Jar, asked: Asked<'_>) -> Passage<'a> {
-    let is_safe = matches!(asked.method, "GET" | "HEAD" | "OPTIONS");
+pub fn passage<'a>(
+    app: &'a App,
+    standing: &Standing,
+    jar: &Jar,
+    request: &Request<'_>,
+) -> Passage<'a> {
+    let is_safe = matches!(request.method, "GET" | "HEAD" | "OPTIONS");
     match &app.on_ended {
-        _ if asked.method == "TRACE" => Passage::Refused,
+        _ if request.method == "TRACE" => Passage::Refused,
         _ if !standing.is_ended() => Passage::Forward,
         // Preflights carry no cookies, and what says how others may ask must be answered.
-        _ if asked.method == "OPTIONS" => Passage::Forward,
+        _ if request.method == "OPTIONS" => Passage::Forward,
         OnEnded::Anonymous if is_safe => Passage::Forward,
-        OnEnded::Anonymous if asked.is_navigation => Passage::Back,
-        OnEnded::Redirect(location) if asked.is_navigation => {
-            let is_there = location.split('?').next() == Some(asked.path);
+        OnEnded::Anonymous if request.is_navigation => Passage::Back,
+        OnEnded::Redirect(location) if request.is_navigation => {
+            let is_there = location.split('?').next() == Some(request.path);
             match (is_there || jar.was_redirected(), is_safe) {
                 (false, _) => Passage::Redirect(location),
                 (true, true) => Passage::Forward,
@@ -110,9 +125,9 @@ pub struct Exchange<'a> {
     pub config: &'a Config,
     /// The app that answered.
     pub app: &'a App,
-    /// The host that was asked.
+    /// The host that was request.
     pub host: &'a str,
-    /// The path that was asked.
+    /// The path that was request.
     pub path: &'a str,
     /// The request's cookies.
     pub jar: &'a Jar,

@@ -94,29 +94,15 @@ impl Behind<'_> {
     /// The request to send. Both constructors keep body, method and `redirect: manual`: the app's
     /// redirects are for the browser.
     fn rewrite(&self, forward: &Forward) -> Result<web_sys::Request, JsValue> {
-        let RequestUrl {
-            scheme,
-            host,
-            path,
-            query,
-        } = self.target;
         let init: &RequestInit = self.request.unchecked_ref();
-        let at = |base: &str| {
-            let url = match &forward.target {
-                None => format!("{base}{path}{query}"),
-                Some((path, query)) => format!("{base}{path}{query}"),
-            };
-            web_sys::Request::new_with_str_and_init(&url, init)
-        };
         let request = match (self.origin, &forward.target) {
-            (config::Origin::Url(origin), _) => at(origin.as_str().trim_end_matches('/'))?,
+            (_, Some((path, query))) => self.at(path, query, init)?,
+            (config::Origin::Url(_), None) => self.at(self.target.path, self.target.query, init)?,
             (_, None) => web_sys::Request::new_with_request(self.request)?,
-            (_, Some(_)) => at(&format!("{scheme}://{host}"))?,
         };
-        let has_origin = matches!(self.origin, config::Origin::Url(_));
         let headers = request.headers();
         for name in names(&self.request.headers()) {
-            if self.is_stripped(&name, has_origin) {
+            if self.is_stripped(&name) {
                 headers.delete(&name)?;
             }
         }
@@ -130,25 +116,51 @@ impl Behind<'_> {
                 headers.delete(name)?;
             }
         }
-        if has_origin {
-            headers.set("X-Forwarded-Host", host)?;
-            headers.set("X-Forwarded-Proto", scheme)?;
-            if let Some(client) = http::header(&headers, "cf-connecting-ip") {
-                headers.set("X-Forwarded-For", &client)?;
-            }
-        }
+        let client = http::header(&headers, "cf-connecting-ip");
+        self.say_where_it_was_sent(&headers, client.as_deref())?;
         Ok(request)
     }
 
     /// Whether a client's copy of a header that only we, or the app, may set is taken out. Servers
     /// that hand headers on as variables read `_`, and some every other sign, as `-`.
-    fn is_stripped(&self, name: &str, has_origin: bool) -> bool {
+    fn is_stripped(&self, name: &str) -> bool {
+        let is_elsewhere = matches!(self.origin, config::Origin::Url(_));
         let name = name.to_ascii_lowercase();
         let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
         name.starts_with("edge-logout-")
             // A client's credentials are its own.
             || (self.announcement == Some(name.as_str()) && name != "authorization")
-            || (has_origin && (name.starts_with("x-forwarded-") || name == "forwarded"))
+            || (is_elsewhere && (name.starts_with("x-forwarded-") || name == "forwarded"))
+    }
+
+    /// Scheme and authority that the client asked.
+    fn own_base(&self) -> String {
+        format!("{}://{}", self.target.scheme, self.target.host)
+    }
+
+    /// A request to where the requests for the app go.
+    fn at(&self, path: &str, query: &str, init: &RequestInit) -> Result<web_sys::Request, JsValue> {
+        let base = match self.origin {
+            config::Origin::Url(origin) => origin.as_str().trim_end_matches('/').to_owned(),
+            config::Origin::Itself | config::Origin::Service(_) => self.own_base(),
+        };
+        web_sys::Request::new_with_str_and_init(&format!("{base}{path}{query}"), init)
+    }
+
+    /// An app at another address finds its public one in headers.
+    fn say_where_it_was_sent(
+        &self,
+        headers: &Headers,
+        client: Option<&str>,
+    ) -> Result<(), JsValue> {
+        if let config::Origin::Url(_) = self.origin {
+            headers.set("X-Forwarded-Host", self.target.host)?;
+            headers.set("X-Forwarded-Proto", self.target.scheme)?;
+            if let Some(client) = client {
+                headers.set("X-Forwarded-For", client)?;
+            }
+        }
+        Ok(())
     }
 
     async fn ask(&self, request: &web_sys::Request) -> Result<Response, JsValue> {
@@ -173,28 +185,18 @@ impl Behind<'_> {
             "Access-Control-Allow-Credentials",
             "Vary",
         ];
-        let RequestUrl {
-            scheme,
-            host,
-            path,
-            query,
-        } = self.target;
-        let own = format!("{scheme}://{host}");
+        let own = self.own_base();
         let asking = http::header(&self.request.headers(), "origin");
         let Some(asking) = asking.filter(|asking| *asking != own) else {
             return Ok(Vec::new());
-        };
-        let base = match self.origin {
-            config::Origin::Url(origin) => origin.as_str().trim_end_matches('/'),
-            config::Origin::Itself | config::Origin::Service(_) => &own,
         };
         let init = RequestInit::new();
         init.set_method("OPTIONS");
         init.set_redirect(RequestRedirect::Manual);
         init.set_signal(Some(&AbortSignal::timeout_with_u32(PREFLIGHT_MILLIS)));
-        let preflight =
-            web_sys::Request::new_with_str_and_init(&format!("{base}{path}{query}"), &init)?;
+        let preflight = self.at(self.target.path, self.target.query, &init)?;
         let headers = preflight.headers();
+        self.say_where_it_was_sent(&headers, None)?;
         headers.set("Origin", &asking)?;
         headers.set("Access-Control-Request-Method", &self.request.method())?;
         let answer = self.ask(&preflight).await?.headers();

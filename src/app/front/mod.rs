@@ -14,9 +14,10 @@ use super::{
     audit::{Class, Event},
     ports::{Sessions, Unavailable, World, within},
 };
+pub use crate::domain::gate::Request;
 use crate::domain::{
     config::{App, Config},
-    gate::{self, Asked, Exchange, Passage},
+    gate::{self, Exchange, Passage},
     jar::{Jar, REDIRECTED, Standing},
     limits,
     route::{self, Place},
@@ -24,27 +25,6 @@ use crate::domain::{
     time::Timestamp,
     url::{self, RequestUrl},
 };
-
-/// A request, as far as the gate looks at it.
-#[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
-    /// The method, as sent.
-    pub method: &'a str,
-    /// Host and port.
-    pub host: &'a str,
-    /// Path, as sent.
-    pub path: &'a str,
-    /// `?` and the query, as sent, or nothing.
-    pub query: &'a str,
-    /// The whole URL.
-    pub url: &'a str,
-    /// The page it comes from, as the client says.
-    pub referer: Option<&'a str>,
-    /// The `Cookie` header.
-    pub cookies: Option<&'a str>,
-    /// Whether a person is looking at a page that this request loads.
-    pub is_navigation: bool,
-}
 
 /// What the gate changes in a request before it goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -243,12 +223,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
 
     /// Whether the request goes on.
     fn admit(&self, jar: &Jar, standing: &Standing, now: Timestamp) -> Result<(), Own> {
-        let asked = Asked {
-            method: self.request.method,
-            path: self.request.path,
-            is_navigation: self.request.is_navigation,
-        };
-        let (own, location) = match gate::passage(self.app, standing, jar, asked) {
+        let (own, location) = match gate::passage(self.app, standing, jar, &self.request) {
             Passage::Forward => return Ok(()),
             Passage::Refused => {
                 let own = Own::new(OwnKind::MethodNotAllowed, "method_never_forwarded");

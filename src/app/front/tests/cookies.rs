@@ -210,31 +210,10 @@ fn a_second_cookie_header_smuggles_nothing_and_loses_nothing() {
 
 #[test]
 fn session_ids_in_urls_are_taken_out_and_logged() {
-    let (scene, world, kv, _) = visit();
-    let app = testkit::app(&scene.config, "SHOP");
-    let front = Front {
-        world,
-        sessions: &kv.sessions(&app),
-        config: &scene.config,
-        app: &app,
-        request: Request {
-            method: "GET",
-            host: "app.example",
-            path: "/shop/a;jsessionid=1",
-            query: "?b&PHPSESSID=2",
-            url: "https://app.example/shop/page",
-            referer: None,
-            cookies: None,
-            is_navigation: true,
-        },
-    };
-    let origin = FakeOrigin {
-        reply: Ok(FakeReply::ok(&[])),
-        seen: RefCell::default(),
-        meanwhile: None,
-    };
-    block_on(front.serve(&origin));
-    let target = origin.seen.take().pop().unwrap().target;
+    let (_, world, _, visit) = visit();
+    visit.query.set("?b&PHPSESSID=2");
+    let outcome = visit.get_at("/shop/a;jsessionid=1", &[]);
+    let target = outcome.forwarded.unwrap().target;
     assert_eq!(target, Some(("/shop/a".into(), "?b".into())));
     assert_eq!(world.codes(), ["session_id_in_url_removed"]);
 }

@@ -679,36 +679,15 @@ fn other_cookies_never_take_the_places_of_session_cookies() {
 
 #[test]
 fn an_origin_that_does_not_answer_is_a_bad_gateway() {
-    let (scene, world, kv, _) = visit();
-    let app = testkit::app(&scene.config, "SHOP");
-    let front = Front {
-        world,
-        sessions: &kv.sessions(&app),
-        config: &scene.config,
-        app: &app,
-        request: Request {
-            method: "GET",
-            host: "app.example",
-            path: "/shop",
-            query: "",
-            url: "https://app.example/shop/page",
-            referer: None,
-            cookies: None,
-            is_navigation: true,
-        },
-    };
+    let (_, _, _, visit) = visit();
     let origin = FakeOrigin {
         reply: Err(Unavailable("origin_unreachable")),
         seen: RefCell::default(),
         meanwhile: None,
     };
-    let Served::Own(own) = block_on(front.serve(&origin)) else {
-        panic!("an answer out of nothing");
-    };
-    assert_eq!(
-        (own.kind, own.code),
-        (OwnKind::BadGateway, "origin_unreachable")
-    );
+    let outcome = visit.ask("GET", true, origin);
+    assert_eq!(outcome.own().kind, OwnKind::BadGateway);
+    assert_eq!(outcome.own().code, "origin_unreachable");
 }
 
 /// No token, cookie value or raw identifier is ever logged.

@@ -36,6 +36,7 @@ struct Visit<'a> {
     kv: &'a FakeKv<'a>,
     app: &'static str,
     path: Cell<&'static str>,
+    query: Cell<&'static str>,
     referer: Cell<Option<&'static str>>,
     cookies: RefCell<Vec<(String, String)>>,
 }
@@ -104,6 +105,7 @@ impl<'a> Visit<'a> {
             kv,
             app: "SHOP",
             path: Cell::new("/shop/page"),
+            query: Cell::default(),
             referer: Cell::default(),
             cookies: RefCell::default(),
         }
@@ -121,14 +123,18 @@ impl<'a> Visit<'a> {
         reply: FakeReply,
         meanwhile: Option<Box<dyn Fn()>>,
     ) -> Outcome {
-        let app = testkit::app(&self.scene.config, self.app);
-        let cookies = self.cookies.borrow().clone();
-        let header = cookie::join(cookies.iter().map(|(n, v)| (n.as_str(), v.as_str())));
         let origin = FakeOrigin {
             reply: Ok(reply),
             seen: RefCell::default(),
             meanwhile,
         };
+        self.ask(method, is_navigation, origin)
+    }
+
+    fn ask(&self, method: &str, is_navigation: bool, origin: FakeOrigin) -> Outcome {
+        let app = testkit::app(&self.scene.config, self.app);
+        let cookies = self.cookies.borrow().clone();
+        let header = cookie::join(cookies.iter().map(|(n, v)| (n.as_str(), v.as_str())));
         let front = Front {
             world: self.world,
             sessions: &self.kv.sessions(&app),
@@ -138,7 +144,7 @@ impl<'a> Visit<'a> {
                 method,
                 host: "app.example",
                 path: self.path.get(),
-                query: "",
+                query: self.query.get(),
                 url: "https://app.example/shop/page",
                 referer: self.referer.get(),
                 cookies: header.as_deref(),
