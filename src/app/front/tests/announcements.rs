@@ -49,6 +49,20 @@ fn an_id_token_may_come_as_a_cookie_which_nobody_gets() {
     assert_eq!(visit.get(&[]).sent(), Some("shop.sid=c"));
 }
 
+#[test]
+fn a_header_of_nearly_that_name_announces_nothing() {
+    let (scene, _, kv, visit) = visit();
+    let token = scene.id_token("alice", "s1");
+    for name in [
+        "edge_logout_id_token",
+        "x-edge-logout-id-token",
+        "edge-logout-id-tokens",
+    ] {
+        visit.get(&[(name, &token), (SID, "shop.sid=c")]);
+        assert_eq!(kv.keys(), Vec::<String>::new(), "{name}");
+    }
+}
+
 /// Envoy's session is several cookies, the ID token among them.
 #[test]
 fn an_announcement_that_is_a_session_cookie_too_is_sealed() {
