@@ -98,6 +98,8 @@ pub const ANNOUNCE_KEY_BYTES: usize = 32;
 
 /// How often a path's percent-encoding is undone to see whose it might be.
 pub const PATH_DECODINGS: usize = 3;
+/// Ways in which servers may read one path before it is refused: each costs time.
+pub const PATH_READINGS: usize = 32;
 
 /// Largest `name=value` a browser keeps, in bytes (RFC 6265bis section 5.6).
 pub const COOKIE_BYTES: usize = 4096;

@@ -1,6 +1,6 @@
 //! Which app a request is for.
 
-use std::{fmt, rc::Rc};
+use std::{collections::BTreeSet, fmt, rc::Rc};
 
 use super::{
     config::{App, Config, HostRule},
@@ -72,15 +72,18 @@ pub enum Place<'a> {
 #[must_use]
 pub fn locate<'a>(config: &'a Config, host: &str, path: &'a str) -> Place<'a> {
     let place = locate_as_it_stands(config, host, path);
-    if is_plain_path(path.strip_suffix('/').unwrap_or(path)) {
-        return place;
-    }
-    let decoded = decode(path);
-    let is_same = match (&place, locate_as_it_stands(config, host, &decoded)) {
+    let Some(readings) = readings(path) else {
+        return Place::Ambiguous;
+    };
+    let is_same = |reading: &String| match (&place, locate_as_it_stands(config, host, reading)) {
         (Place::App(app, _), Place::App(other, _)) => app.id == other.id,
         (place, other) => std::mem::discriminant(place) == std::mem::discriminant(&other),
     };
-    if is_same { place } else { Place::Ambiguous }
+    if readings.iter().all(is_same) {
+        place
+    } else {
+        Place::Ambiguous
+    }
 }
 
 fn locate_as_it_stands<'a>(config: &'a Config, host: &str, path: &'a str) -> Place<'a> {
@@ -108,29 +111,53 @@ fn locate_as_it_stands<'a>(config: &'a Config, host: &str, path: &'a str) -> Pla
         .unwrap_or(Place::Nowhere)
 }
 
-/// The path that the most generous server makes of `path`: percent-encoding undone, several times
-/// over if need be, `\\` taken for `/`, path parameters and empty segments dropped, dot segments
-/// resolved.
-fn decode(path: &str) -> String {
-    let mut decoded = path.to_owned();
-    for _ in 0..limits::PATH_DECODINGS {
-        let next = url::percent_decode(&decoded);
-        if next == decoded {
-            break;
-        }
-        decoded = next.into_owned();
+/// What servers make of `path`: each takes some of these steps and leaves out others. `None` if it
+/// can be read in too many ways.
+fn readings(path: &str) -> Option<BTreeSet<String>> {
+    if !path.contains(['%', ';', '\\']) && !path.contains("//") && !path.contains("/.") {
+        return Some(BTreeSet::new());
     }
+    let decoded: fn(&str) -> String = |path| url::percent_decode(path).into_owned();
+    let slashes = |path: &str| path.replace('\\', "/");
+    let decodings = [decoded; limits::PATH_DECODINGS];
+    let steps =
+        decodings
+            .into_iter()
+            .chain([slashes, without_parameters, merged, resolved, merged]);
+    let mut readings = BTreeSet::from([path.to_owned()]);
+    for step in steps {
+        let more: Vec<_> = readings.iter().map(|reading| step(reading)).collect();
+        readings.extend(more);
+        if readings.len() > limits::PATH_READINGS {
+            return None;
+        }
+    }
+    Some(readings)
+}
+
+fn without_parameters(path: &str) -> String {
+    let segments = path.split('/').map(|segment| segment.split(';').next());
+    segments.flatten().collect::<Vec<_>>().join("/")
+}
+
+/// Without empty segments. Whether the path ends with a slash makes no difference to the places.
+fn merged(path: &str) -> String {
+    let segments = path.split('/').filter(|segment| !segment.is_empty());
+    format!("/{}", segments.collect::<Vec<_>>().join("/"))
+}
+
+/// Without dot segments.
+fn resolved(path: &str) -> String {
     let mut segments = Vec::new();
-    for segment in decoded.split(['/', '\\']) {
-        match segment.split(';').next().unwrap_or_default() {
-            "" | "." => {}
+    for segment in path.split('/').skip(1) {
+        match segment {
+            "." => {}
             ".." => {
                 segments.pop();
             }
             segment => segments.push(segment),
         }
     }
-    // Whether the path ends with a slash makes no difference to the places.
     format!("/{}", segments.join("/"))
 }
 
@@ -210,6 +237,10 @@ mod tests {
             ("app.example", "/shop/%62clogout", "ambiguous"),
             ("app.example", "/shop/bclogout;x", "ambiguous"),
             ("app.example", "/%2eedge-logout/x", "ambiguous"),
+            // A server need not decode as often, or resolve dot segments at all.
+            ("app.example", "/shop/..%2fwiki/..%252fshop", "ambiguous"),
+            ("app.example", "/%73hop/..%2f", "ambiguous"),
+            ("app.example", "/wiki%5c..", "ambiguous"),
             ("app.example", "/x;y//z", "nowhere"),
             ("evil.example", "/%73hop", "nowhere"),
             ("app.example:8443", "/shop", "nowhere"),
