@@ -6,11 +6,14 @@ use cookie::Cookie;
 
 use super::{limits, time::Timestamp};
 
+const BLANKS: [char; 2] = [' ', '\t'];
+
 /// The pairs of a `Cookie` header in order; a piece without `=` has the empty name.
 ///
-/// Pairs end at `;` alone (RFC 6265bis section 5.7.3), but servers differ: some end them at blanks
-/// or commas too, and a client's second `Cookie` header arrives folded into the first with a comma.
-/// So a pair that `is_protected` says yes to begins after any of these, and ends at a comma.
+/// Pairs end at `;` alone (RFC 6265bis section 5.7.3), but servers differ: there is no character
+/// outside of values (RFC 6265 section 4.1.1) after which none begins a new pair, and a client's
+/// second `Cookie` header arrives folded into the first with a comma. So a pair that `is_protected`
+/// says yes to begins after any of these, and ends at a comma.
 #[must_use]
 pub fn pairs(header: &str, is_protected: impl Fn(&str, &str) -> bool) -> Vec<(&str, &str)> {
     let mut pairs = Vec::new();
@@ -18,14 +21,16 @@ pub fn pairs(header: &str, is_protected: impl Fn(&str, &str) -> bool) -> Vec<(&s
         // Where the present pair begins, whether it is protected, and how far it was read.
         let (mut start, mut is_ours, mut end) = (0, false, 0);
         for segment in piece.split_inclusive(separates) {
-            let (name, value) = pair(segment.trim_end_matches(separates));
-            let begins_ours = is_protected(name, value);
             let before = piece.get(start..end).unwrap_or_default();
+            end = end.saturating_add(segment.len());
+            let after = piece.get(end..).unwrap_or_default();
+            let (name, value) = beginning(segment.trim_end_matches(separates), after);
+            let begins_ours = is_protected(name, value);
             if begins_ours || (is_ours && before.ends_with(',')) {
                 pairs.push(pair(before.trim_end_matches(separates)));
-                (start, is_ours) = (end, begins_ours);
+                start = end.saturating_sub(segment.len());
+                is_ours = begins_ours;
             }
-            end = end.saturating_add(segment.len());
         }
         pairs.push(pair(piece.get(start..).unwrap_or_default()));
     }
@@ -34,15 +39,26 @@ pub fn pairs(header: &str, is_protected: impl Fn(&str, &str) -> bool) -> Vec<(&s
 }
 
 fn separates(c: char) -> bool {
-    c == ',' || c.is_whitespace() || c.is_control()
+    !c.is_ascii_graphic() || matches!(c, ',' | '"' | '\\')
+}
+
+/// The pair that begins with `token`, perhaps with blanks around its `=`.
+fn beginning<'a>(token: &'a str, after: &'a str) -> (&'a str, &'a str) {
+    match pair(token) {
+        ("", name) if !name.is_empty() => {
+            let value = after.trim_start_matches(BLANKS).strip_prefix('=');
+            value.map_or(("", name), |value| (name, value.trim_start_matches(BLANKS)))
+        }
+        pair => pair,
+    }
 }
 
 /// A first `=` is no name's end: what is forwarded without it would have a name.
 fn pair(text: &str) -> (&str, &str) {
-    let text = text.trim_end_matches([' ', '\t']);
+    let text = text.trim_end_matches(BLANKS);
     let text = text.trim_start_matches([' ', '\t', '=']);
     match text.split_once('=') {
-        Some((name, value)) => (name.trim_end_matches([' ', '\t']), value),
+        Some((name, value)) => (name.trim_end_matches(BLANKS), value),
         None => ("", text),
     }
 }
@@ -96,11 +112,8 @@ impl SetCookie {
             attributes: attributes.to_owned(),
             http_only: read.http_only().unwrap_or(false),
             removes,
-            path: read
-                .path()
-                .map(str::to_owned)
-                .filter(|path| path.starts_with('/')),
-            domain: read.domain().map(str::to_ascii_lowercase),
+            path: path(attributes).map(str::to_owned),
+            domain: domain(attributes),
         })
     }
 
@@ -145,8 +158,10 @@ const LIFETIME: [&str; 2] = ["expires", "max-age"];
 
 fn without(attributes: &str, dropped: &[&str]) -> String {
     let mut kept = String::new();
-    for attribute in attributes.split(';').map(str::trim) {
-        let name = attribute.split('=').next().unwrap_or_default().trim_end();
+    for attribute in attributes.split(';') {
+        let attribute = attribute.trim_matches(BLANKS);
+        let name = attribute.split('=').next().unwrap_or_default();
+        let name = name.trim_end_matches(BLANKS);
         let is_dropped = dropped
             .iter()
             .any(|dropped| name.eq_ignore_ascii_case(dropped));
@@ -161,11 +176,28 @@ fn without(attributes: &str, dropped: &[&str]) -> String {
 /// cookies of one name at different places are two cookies (RFC 6265bis section 5.7).
 #[must_use]
 pub fn place(attributes: &str) -> Place {
-    let line = format!("x={attributes}");
-    let read = Cookie::parse(line.as_str()).ok();
-    let domain = read.as_ref().and_then(Cookie::domain).unwrap_or_default();
-    let path = read.as_ref().and_then(Cookie::path).unwrap_or_default();
-    (domain.to_ascii_lowercase(), path.to_owned())
+    let path = path(attributes).unwrap_or_default();
+    (domain(attributes).unwrap_or_default(), path.to_owned())
+}
+
+fn domain(attributes: &str) -> Option<String> {
+    let domain = last(attributes, "domain")?;
+    let domain = domain.strip_prefix('.').unwrap_or(domain);
+    (!domain.is_empty()).then(|| domain.to_ascii_lowercase())
+}
+
+fn path(attributes: &str) -> Option<&str> {
+    last(attributes, "path").filter(|path| path.starts_with('/'))
+}
+
+/// The value of the last attribute of that name: it counts, even if it is empty or missing (RFC
+/// 6265bis section 5.7).
+fn last<'a>(attributes: &'a str, name: &str) -> Option<&'a str> {
+    attributes.rsplit(';').find_map(|attribute| {
+        let (its_name, value) = attribute.split_once('=').unwrap_or((attribute, ""));
+        let is_it = its_name.trim_matches(BLANKS).eq_ignore_ascii_case(name);
+        is_it.then(|| value.trim_matches(BLANKS))
+    })
 }
 
 /// The line that removes a cookie set with these attributes.

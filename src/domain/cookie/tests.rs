@@ -102,6 +102,28 @@ fn a_comma_ends_a_pair_beside_a_protected_one_only() {
     }
 }
 
+/// Each of these gives `sid` to a server that is in use.
+#[test]
+fn nothing_hides_a_protected_pair_in_another() {
+    let is_protected = |name: &str, _: &str| name == "sid";
+    for (header, expected) in [
+        ("=sid=raw", vec![("sid", "raw")]),
+        ("a=1; = =sid=raw", vec![("a", "1"), ("sid", "raw")]),
+        ("a=1 sid=raw", vec![("a", "1"), ("sid", "raw")]),
+        ("a=1\tb sid = raw", vec![("a", "1\tb"), ("sid", " raw")]),
+        ("a=1 sid\t  =raw", vec![("a", "1"), ("sid", "raw")]),
+        ("a=\"sid=raw", vec![("a", ""), ("sid", "raw")]),
+        ("a=1\\sid=raw", vec![("a", "1"), ("sid", "raw")]),
+        ("a=1\u{b}sid=raw", vec![("a", "1"), ("sid", "raw")]),
+        ("a=1\u{e9}sid=raw", vec![("a", "1"), ("sid", "raw")]),
+        ("sid=raw a=1", vec![("sid", "raw a=1")]),
+        ("a=1 b=2\"c\\", vec![("a", "1 b=2\"c\\")]),
+        ("a=1/sid=raw", vec![("a", "1/sid=raw")]),
+    ] {
+        assert_eq!(pairs(header, is_protected), expected, "{header}");
+    }
+}
+
 #[test]
 fn what_sets_a_cookie_again_names_the_same_cookie() {
     for (line, request_path, attributes) in [
@@ -117,6 +139,7 @@ fn what_sets_a_cookie_again_names_the_same_cookie() {
             "; Domain=example.com; Path=/p",
         ),
         ("a=1; Path", "/p", "; Path=/"),
+        ("a=1; Path=/x; Path", "/p/q", "; Path=/p"),
         ("a=1; Path=relative", "/p/q/r", "; Path=/p/q"),
         ("a=1", "/", "; Path=/"),
     ] {
@@ -133,10 +156,13 @@ fn what_sets_a_cookie_again_names_the_same_cookie() {
         place("; Domain=.Example.com; Path=/x"),
         ("example.com".into(), "/x".into())
     );
-    assert_eq!(
-        set("a=1; domain=App.example").domain.as_deref(),
-        Some("app.example")
-    );
+    for (line, domain) in [
+        ("a=1; domain=App.example", Some("app.example")),
+        ("a=1; Domain=.app.example", Some("app.example")),
+        ("a=1; Domain=app.example; Domain=", None),
+    ] {
+        assert_eq!(set(line).domain.as_deref(), domain, "{line}");
+    }
     assert!(!set(&format!("a={}", "x".repeat(4095))).is_too_large());
     assert!(set(&format!("a={}", "x".repeat(4096))).is_too_large());
 }
