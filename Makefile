@@ -9,7 +9,10 @@ SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock package-lock.jso
 # Bytes, gzipped, of what is uploaded.
 SIZE_LIMIT := 300000
 
-.PHONY: demo test build deploy check-config lint clean tools
+# Of each target of `make fuzz`.
+SECONDS_PER_TARGET ?= 20
+
+.PHONY: demo test fuzz build deploy check-config lint clean tools
 
 demo: build  ## The OP, two apps and the Worker, on this machine
 	@exec node examples/playground/demo.mjs
@@ -22,6 +25,9 @@ test: lint build  ## Everything: lints, native tests, the Worker on workerd, the
 	wrangler deploy --dry-run --outdir tests/.output/upload > tests/.output/dry-run.log || { cat tests/.output/dry-run.log; exit 1; }
 	node --test --test-concurrency=1 --test-reporter=spec 'tests/e2e/*.test.mjs'
 
+fuzz:  ## The domain against inputs that nobody thought of, for some minutes; not part of `test`
+	@bash .make/tools.sh fuzz $(SECONDS_PER_TARGET)
+
 build: build/index.js  ## build/index.js and its wasm, and their size
 	@node .make/size.mjs $(SIZE_LIMIT)
 
@@ -31,6 +37,7 @@ build/index.js: $(SOURCES)
 
 lint: tools
 	cargo fmt --check
+	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --quiet --all-targets -- -D warnings
 	cargo clippy --quiet --target wasm32-unknown-unknown -- -D warnings
 
@@ -46,3 +53,4 @@ tools:
 
 clean:
 	rm -rf target build tests/.output .wrangler node_modules examples/recipes/*/.built
+	rm -rf fuzz/target fuzz/corpus fuzz/artifacts

@@ -4,6 +4,7 @@
 #   tools.sh browser    Chromium
 #   tools.sh recipes    the frameworks of examples/recipes
 #   tools.sh worker     install, then build/index.js and its wasm
+#   tools.sh fuzz 20    cargo-fuzz and a nightly toolchain, then 20 seconds of each fuzz target
 set -euo pipefail
 cd "$(dirname "$0")/.."
 say() { printf '==> %s\n' "$*"; }
@@ -101,9 +102,34 @@ worker() {
     "$cache/worker-build-$WORKER_BUILD/bin/worker-build" --release
 }
 
+fuzz() { # seconds per target
+  # libFuzzer's instrumentation is behind unstable flags.
+  if ! cargo +nightly --version >/dev/null 2>&1; then
+    say 'adding a nightly toolchain'
+    rustup toolchain install nightly --profile minimal
+  fi
+  cargo_tool cargo-fuzz "$CARGO_FUZZ" cargo-fuzz
+  export PATH="$cache/cargo-fuzz-$CARGO_FUZZ/bin:$PATH"
+  cargo +nightly fuzz build
+  local target failed=()
+  for target in $(cargo +nightly fuzz list); do
+    say "fuzzing $target for $1 seconds"
+    # What it found before stays in fuzz/corpus, and an input that fails in fuzz/artifacts.
+    if ! cargo +nightly fuzz run "$target" -- -max_total_time="$1" -max_len=4096 -timeout=10 \
+      -rss_limit_mb=2048 -print_final_stats=1 >"fuzz/target/$target.log" 2>&1; then
+      cat "fuzz/target/$target.log"
+      failed+=("$target")
+    else
+      grep '^Done ' "fuzz/target/$target.log"
+    fi
+  done
+  [ "${#failed[@]}" = 0 ] || { echo "Fuzzing found something: ${failed[*]}" >&2; exit 1; }
+}
+
+CARGO_FUZZ=0.13.2
 # Cargo.lock has both versions: worker-build goes with `worker`.
 version() { sed -n "/^name = \"$1\"\$/{n;s/^version = \"\\(.*\\)\"\$/\\1/p}" Cargo.lock; }
 WORKER_BUILD=$(version worker)
 WASM_BINDGEN=$(version wasm-bindgen)
 
-"$1"
+"$@"
