@@ -58,7 +58,10 @@ fn pair(text: &str) -> (&str, &str) {
     let text = text.trim_end_matches(BLANKS);
     let text = text.trim_start_matches([' ', '\t', '=']);
     match text.split_once('=') {
-        Some((name, value)) => (name.trim_end_matches(BLANKS), value),
+        Some((name, value)) => (
+            name.trim_end_matches(BLANKS),
+            value.trim_start_matches(BLANKS),
+        ),
         None => ("", text),
     }
 }

@@ -8,7 +8,7 @@ fn set(line: &str) -> SetCookie {
 
 #[test]
 fn pairs_keep_what_they_hold() {
-    let header = "a=1; b=\"x y\";c==2=;  d ; =e;; f=";
+    let header = "a=1; b=\"x y\";c==2=;  d ; =e;; f= ";
     let read = pairs(header, |_, _| false);
     assert_eq!(
         read,
@@ -110,7 +110,7 @@ fn nothing_hides_a_protected_pair_in_another() {
         ("=sid=raw", vec![("sid", "raw")]),
         ("a=1; = =sid=raw", vec![("a", "1"), ("sid", "raw")]),
         ("a=1 sid=raw", vec![("a", "1"), ("sid", "raw")]),
-        ("a=1\tb sid = raw", vec![("a", "1\tb"), ("sid", " raw")]),
+        ("a=1\tb sid = raw", vec![("a", "1\tb"), ("sid", "raw")]),
         ("a=1 sid\t  =raw", vec![("a", "1"), ("sid", "raw")]),
         ("a=\"sid=raw", vec![("a", ""), ("sid", "raw")]),
         ("a=1\\sid=raw", vec![("a", "1"), ("sid", "raw")]),
