@@ -13,7 +13,7 @@ use sfv::{BareItem, Dictionary, ListEntry, Parser};
 #[derive(Arbitrary, Debug)]
 enum Input<'a> {
     Text(&'a str),
-    Fields(&'a str, Option<&'a str>, Option<i64>),
+    Fields(&'a str, Option<&'a str>, Option<i64>, &'a str),
 }
 
 /// An item of a dictionary as text, and whether it is one.
@@ -57,7 +57,7 @@ fn written(text: &str) -> String {
     }
 }
 
-fn check_fields(sub: &str, sid: Option<&str>, iat: Option<i64>) {
+fn check_fields(sub: &str, sid: Option<&str>, iat: Option<i64>) -> String {
     let sid_text = sid.map(|sid| format!(", sid={}", written(sid)));
     let iat_text = iat.map(|iat| format!(", iat={iat}"));
     let header = format!(
@@ -79,11 +79,15 @@ fn check_fields(sub: &str, sid: Option<&str>, iat: Option<i64>) {
         }
         Err(_) => assert!(!is_right, "{header}"),
     }
+    header
 }
 
 fuzz_target!(|input: Input<'_>| {
     match input {
         Input::Text(header) => check_text(header),
-        Input::Fields(sub, sid, iat) => check_fields(sub, sid, iat),
+        Input::Fields(sub, sid, iat, more) => {
+            let header = check_fields(sub, sid, iat);
+            check_text(&(header + more));
+        }
     }
 });
