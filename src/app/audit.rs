@@ -39,6 +39,16 @@ pub enum Class {
     LogoutPending,
 }
 
+/// What is told of a cookie's name: some end in a nonce or another identifier.
+#[must_use]
+pub fn cookie_stem(name: &str) -> &str {
+    let end = name.char_indices().nth(COOKIE_STEM);
+    end.and_then(|(end, _)| name.get(..end)).unwrap_or(name)
+}
+
+/// Characters of a cookie's name that are told.
+const COOKIE_STEM: usize = 32;
+
 impl<'a> Event<'a> {
     /// A decision about `app`.
     #[must_use]
@@ -61,10 +71,10 @@ impl<'a> Event<'a> {
         self
     }
 
-    /// The same, about a cookie of that name.
+    /// The same, about a cookie of that name; of a long one its beginning.
     #[must_use]
-    pub const fn cookie(mut self, name: &'a str) -> Self {
-        self.cookie = Some(name);
+    pub fn cookie(mut self, name: &'a str) -> Self {
+        self.cookie = Some(cookie_stem(name));
         self
     }
 

@@ -7,7 +7,7 @@ use super::{
     jar::{self, Jar, Standing},
     route,
     seal::Owner,
-    session::{Session, SubjectKey},
+    session::Session,
     time::Timestamp,
 };
 
@@ -125,9 +125,9 @@ pub struct Exchange<'a> {
     pub config: &'a Config,
     /// The app that answered.
     pub app: &'a App,
-    /// The host that was request.
+    /// The host that was asked.
     pub host: &'a str,
-    /// The path that was request.
+    /// The path that was asked.
     pub path: &'a str,
     /// The request's cookies.
     pub jar: &'a Jar,
@@ -138,11 +138,12 @@ pub struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    /// Decides about one line. A session that this answer began, `born`, takes the values that did
-    /// not come in with the request, and those that it takes over; without one the cookies belong
-    /// to the session as which the request went out, even if that has ended meanwhile.
+    /// Decides about one line, where the answer announces the session `named`. One that it begins
+    /// takes the values that did not come in with the request, and those that it takes over. Else
+    /// the cookies belong to the session as which the request went out, even if that has ended
+    /// meanwhile.
     #[must_use]
-    pub fn judge(&self, line: &SetCookie, born: Option<&Session>) -> Outgoing {
+    pub fn judge(&self, line: &SetCookie, named: Option<&Session>) -> Outgoing {
         let Self { config, app, .. } = self;
         let is_listed = app.session_cookies.contain(&line.name);
         if !is_listed && route::is_protected_by_another(config, app, self.host, &line.name) {
@@ -161,18 +162,28 @@ impl Exchange<'_> {
             return Outgoing::TooLarge;
         }
         let new = Owner {
-            session: born.or(self.standing.live()).copied(),
+            session: named.or(self.standing.live()).copied(),
             since: self.now,
-            at_login: app.announces_late_at(self.path),
+            at_login: named.is_none() && app.announces_late_at(self.path),
         };
         let came_in = self.jar.came_in(line, self.standing, self.now);
-        Outgoing::Sealed(match (born, self.standing.live()) {
+        Outgoing::Sealed(match (self.born(named), self.standing.live()) {
             (Some(born), _) => came_in
-                .filter(|owner| !jar::is_taken_over(app, &line.name, owner, born.subject, self.now))
+                .filter(|owner| !jar::is_taken_over(app, &line.name, owner, born, self.now))
                 .unwrap_or(new),
             (None, Some(_)) => new,
             (None, None) => self.unbound(line, came_in, new),
         })
+    }
+
+    /// The announced session, if this answer begins it.
+    #[must_use]
+    pub fn born<'a>(&self, named: Option<&'a Session>) -> Option<&'a Session> {
+        let is_present = |session: &&Session| {
+            let live = self.standing.live();
+            live.is_some_and(|live| live.id == session.id)
+        };
+        named.filter(|session| !is_present(session))
     }
 
     /// An unbound value that rolls stays as old as the first: none becomes immortal unannounced.
@@ -189,13 +200,9 @@ impl Exchange<'_> {
     /// Whether a cookie goes to hosts that are none of the app's.
     #[must_use]
     pub fn is_wide(&self, line: &SetCookie) -> bool {
-        let is_the_apps = |domain: &String| {
-            let mut routes = self.app.routes.iter();
-            routes.any(|route| route.host_name() == domain)
-        };
         line.domain
             .as_ref()
-            .is_some_and(|domain| !is_the_apps(domain))
+            .is_some_and(|domain| !self.app.is_at(domain))
     }
 
     /// Whether an answer that announces a login sets a session cookie to a value that did not come
@@ -210,13 +217,13 @@ impl Exchange<'_> {
         })
     }
 
-    /// Whether there is a session cookie that a login of `subject` can bind: one that the answer
-    /// renews, or one that the login takes over.
+    /// Whether there is a session cookie that `session` can bind when it begins: one that the answer
+    /// renews, or one that it takes over.
     #[must_use]
-    pub fn can_be_bound(&self, answer: &[SetCookie], subject: SubjectKey) -> bool {
+    pub fn can_be_bound(&self, answer: &[SetCookie], session: &Session) -> bool {
         let taken_over = || {
             self.jar
-                .taken_over(self.app, subject, self.standing, self.now)
+                .taken_over(self.app, session, self.standing, self.now)
         };
         self.renews_a_cookie(answer)
             || taken_over().any(|(name, _)| self.app.session_cookies.contain(name))

@@ -7,7 +7,7 @@ use super::{
     cookie::{self, Place, SetCookie},
     limits, pieces,
     seal::{self, Authority, Contents, Owner},
-    session::{EndedBy, Session, SubjectKey},
+    session::{EndedBy, Session},
     time::Timestamp,
 };
 
@@ -49,6 +49,7 @@ pub struct Jar {
     cookies: Vec<(String, Held)>,
     is_untouched: bool,
     was_redirected: bool,
+    is_cut: bool,
 }
 
 #[derive(Debug)]
@@ -95,19 +96,18 @@ impl Jar {
         let (listed, others): (Vec<_>, Vec<_>) = pairs
             .iter()
             .enumerate()
-            .filter(|(_, (_, value))| is_seal(value))
+            .filter(|(_, (name, value))| is_seal(value) && !pieces::is_later(name))
             .partition(|(_, (name, _))| app.session_cookies.contain(name));
-        let mut opened: HashMap<usize, Sealed> = iter::chain(listed, others)
+        let is_cut = listed.len().saturating_add(others.len()) > limits::SEALS_PER_REQUEST;
+        // Browsers send the newest of one path last: a login that is under way needs it.
+        let mut opened: HashMap<usize, Sealed> = iter::chain(listed, others.into_iter().rev())
+            .take(limits::SEALS_PER_REQUEST)
             .filter_map(|(position, (name, value))| {
                 let (value, pieces) = if pieces::is_claimed_by(value) {
                     pieces::join(name, value, &pairs)?
                 } else {
                     ((*value).to_owned(), 1)
                 };
-                Some((position, name, value, pieces))
-            })
-            .take(limits::SEALS_PER_REQUEST)
-            .filter_map(|(position, name, value, pieces)| {
                 let contents = seal::open(keys, app, name, &value)?;
                 // Changing the mode signs everybody in again once, and loses no logout.
                 let is_ours = contents.authority == Authority::Kv;
@@ -121,7 +121,10 @@ impl Jar {
             };
             (*name, held)
         });
-        Self::of(held.collect())
+        Self {
+            is_cut,
+            ..Self::of(held.collect())
+        }
     }
 
     /// The cookies of a request that goes on without any seal, and without those whose name
@@ -143,6 +146,7 @@ impl Jar {
             is_untouched: held
                 .iter()
                 .all(|(_, held)| matches!(held, Some(Held::Plain(_) | Held::Unsealed(_)))),
+            is_cut: false,
             was_redirected: held.iter().any(|(name, _)| *name == REDIRECTED),
             cookies: held
                 .into_iter()
@@ -179,12 +183,35 @@ impl Jar {
             .filter(move |(_, sealed)| goes_along(sealed.owner(), standing, now))
     }
 
-    /// The session the request carries: one at most, the latest if there are several.
+    /// The sessions that the request carries, the latest first: the first that lives is the one as
+    /// which it goes on.
     #[must_use]
-    pub fn session(&self) -> Option<Session> {
-        self.sealed()
+    pub fn sessions(&self) -> Vec<Session> {
+        let mut sessions = Vec::new();
+        for session in self
+            .sealed()
             .filter_map(|(_, sealed)| sealed.owner().session)
-            .max_by_key(|session| session.registered_at)
+        {
+            if !sessions.contains(&session) {
+                sessions.push(session);
+            }
+        }
+        sessions.sort_by_key(|session| std::cmp::Reverse(session.registered_at));
+        sessions.truncate(limits::SESSIONS_PER_REQUEST);
+        sessions
+    }
+
+    /// Whether the request goes on with a session cookie from before the roll-out.
+    #[must_use]
+    pub fn has_unsealed(&self) -> bool {
+        let mut held = self.cookies.iter().map(|(_, held)| held);
+        held.any(|held| matches!(held, Held::Unsealed(_)))
+    }
+
+    /// Whether there were more seals than a request may have.
+    #[must_use]
+    pub const fn is_cut(&self) -> bool {
+        self.is_cut
     }
 
     /// The `Cookie` header to forward.
@@ -230,16 +257,16 @@ impl Jar {
             .min_by_key(|owner| (!owner.at_login, owner.since))
     }
 
-    /// The cookies that a login of `subject` takes over although its answer does not renew them.
+    /// The cookies that an announced session takes over although the answer does not renew them.
     pub fn taken_over(
         &self,
         app: &App,
-        subject: SubjectKey,
+        named: &Session,
         standing: &Standing,
         now: Timestamp,
     ) -> impl Iterator<Item = (&str, &Contents)> {
         self.going_along(standing, now)
-            .filter(move |(name, sealed)| is_taken_over(app, name, sealed.owner(), subject, now))
+            .filter(move |(name, sealed)| is_taken_over(app, name, sealed.owner(), named, now))
             .map(|(name, sealed)| (name, &sealed.contents))
     }
 
@@ -355,20 +382,20 @@ fn replaces(line: &SetCookie, request_path: &str, name: &str, sealed: &Sealed) -
     line.name == name && line.place(request_path) == sealed.place()
 }
 
-/// Whether a login of `subject` takes a cookie over: a session cookie that was set on a login path
-/// a moment ago, or whatever was the same user's already. Copies of the latter die with the session
-/// that they are bound to.
+/// Whether an announced session takes a cookie over: a session cookie that was set on a login path a
+/// moment ago, or whatever is another session's of the same user. Copies of the latter die with that
+/// session.
 #[must_use]
 pub fn is_taken_over(
     app: &App,
     name: &str,
     owner: &Owner,
-    subject: SubjectKey,
+    named: &Session,
     now: Timestamp,
 ) -> bool {
     let is_theirs = owner
         .session
-        .is_some_and(|session| session.subject == subject);
+        .is_some_and(|held| held.subject == named.subject && held.id != named.id);
     let is_waiting = owner.at_login
         && now < owner.since.plus(limits::LATE_ANNOUNCEMENT)
         && app.session_cookies.contain(name);
@@ -376,8 +403,10 @@ pub fn is_taken_over(
 }
 
 fn goes_along(owner: &Owner, standing: &Standing, now: Timestamp) -> bool {
+    // Whoever logs in there: until an announcement says who, the cookie may be anybody's.
+    let is_late = owner.at_login && now >= owner.since.plus(limits::LATE_ANNOUNCEMENT);
     match (owner.session, standing) {
-        (None, _) if owner.at_login => now < owner.since.plus(limits::LATE_ANNOUNCEMENT),
+        _ if is_late => false,
         (None, _) => now < owner.since.plus(limits::UNBOUND_LIFETIME),
         (Some(held), Standing::Live(live)) => held.id == live.id,
         (Some(_), _) => false,

@@ -105,5 +105,8 @@ pub const PATH_READINGS: usize = 32;
 pub const COOKIE_BYTES: usize = 4096;
 /// Cookies that one sealed value may take: more than the largest that a browser takes from an app.
 pub const COOKIE_PIECES: usize = 4;
+/// Sessions of one request asked about until one lives: a logout must not be had by planting a
+/// cookie that is dead.
+pub const SESSIONS_PER_REQUEST: usize = 3;
 /// Seals opened per request; further ones are withheld.
 pub const SEALS_PER_REQUEST: usize = 16;

@@ -28,6 +28,13 @@ pub fn name(name: &str, position: usize) -> String {
     }
 }
 
+/// Whether a cookie of that name holds no first piece.
+#[must_use]
+pub fn is_later(name: &str) -> bool {
+    let (_, position) = name.rsplit_once('~').unwrap_or_default();
+    (1..limits::COOKIE_PIECES).any(|later| later.to_string() == position)
+}
+
 /// The cookies, names and values, that hold `sealed` under `name`: one if it fits; `None` if it
 /// would take too many.
 #[must_use]

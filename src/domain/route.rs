@@ -167,7 +167,7 @@ pub fn is_protected_by_another(config: &Config, app: &App, host: &str, name: &st
     config.apps.iter().any(|other| {
         other.id != app.id
             && other.session_cookies.contain(name)
-            && other.routes.iter().any(|route| route.host == host)
+            && other.is_at(url::without_port(host))
     })
 }
 

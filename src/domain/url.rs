@@ -166,6 +166,9 @@ pub fn without_session_ids(app: &App, path: &str, query: &str) -> Option<(String
     const USUAL: [&str; 2] = ["jsessionid", "phpsessid"];
     let is_usual = |field: &str| {
         let name = percent_decode(name(field));
+        // As PHP reads it.
+        let name = name.trim_start_matches([' ', '+']);
+        let name = name.split(['\0', '[']).next().unwrap_or_default();
         USUAL.iter().any(|usual| name.eq_ignore_ascii_case(usual))
     };
     let is_id = |field: &str| is_usual(field) || app.session_cookies.may_mean(name(field));
@@ -247,6 +250,7 @@ mod tests {
             ("/a;shop.sid=1;shop_part7", "", Some(("/a", ""))),
             ("/a", "?PHPSESSID=1", Some(("/a", ""))),
             ("/a", "?b=1&phpsessid=1&&c", Some(("/a", "?b=1&&c"))),
+            ("/a", "?%20+PHPSESSID%00x=1&PHPSESSID[]=2", Some(("/a", ""))),
             ("/a", "?shop.sid=1", None),
             ("/a;v=jsessionid", "?a=PHPSESSID=1&b", None),
             ("/jsessionid=1", "?", None),

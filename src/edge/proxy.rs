@@ -125,11 +125,14 @@ impl Behind<'_> {
     /// that hand headers on as variables read `_`, and some every other sign, as `-`.
     fn is_stripped(&self, name: &str) -> bool {
         let is_elsewhere = matches!(self.origin, config::Origin::Url(_));
-        let name = name.to_ascii_lowercase();
-        let name = name.replace(|c: char| !c.is_ascii_alphanumeric(), "-");
+        let read = |name: &str| {
+            let name = name.to_ascii_lowercase();
+            name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+        };
+        let name = read(name);
         name.starts_with("edge-logout-")
             // A client's credentials are its own.
-            || (self.announcement == Some(name.as_str()) && name != "authorization")
+            || (name != "authorization" && self.announcement.is_some_and(|own| read(own) == name))
             || (is_elsewhere && (name.starts_with("x-forwarded-") || name == "forwarded"))
     }
 
@@ -194,7 +197,9 @@ impl Behind<'_> {
         init.set_method("OPTIONS");
         init.set_redirect(RequestRedirect::Manual);
         init.set_signal(Some(&AbortSignal::timeout_with_u32(PREFLIGHT_MILLIS)));
-        let preflight = self.at(self.target.path, self.target.query, &init)?;
+        // Neither parameters nor query: they may hold what the app must not see.
+        let path = self.target.path.split(';').next().unwrap_or_default();
+        let preflight = self.at(path, "", &init)?;
         let headers = preflight.headers();
         self.say_where_it_was_sent(&headers, None)?;
         headers.set("Origin", &asking)?;
@@ -278,6 +283,8 @@ pub(super) fn apply(Answer(answer): Answer, changes: &Changes) -> Result<Respons
     }
     if let Some(directives) = changes.cache_control {
         headers.set("Cache-Control", directives)?;
+    }
+    if changes.is_private {
         for name in OTHER_CACHE_HEADERS {
             headers.delete(name)?;
         }

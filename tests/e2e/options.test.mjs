@@ -203,7 +203,7 @@ describe('an ended session', () => {
     assert.equal(answer.headers.vary, 'Origin');
     assert.equal(answer.headers['x-else'], undefined);
     assert.deepEqual(seen.map(({ method, url, headers }) => [method, url, headers.cookie]), [
-      ['OPTIONS', '/shop/page?q', undefined],
+      ['OPTIONS', '/shop/page', undefined],
     ]);
 
     seen = [];
@@ -218,7 +218,11 @@ describe('an ended session', () => {
 describe('a path of no app', () => {
   test('passes, without anything of a session', async () => {
     answerWith({
-      headers: { 'set-cookie': ['shop.sid=planted', 'wiki.sid=; Max-Age=0', 'seen=1; HttpOnly'] },
+      headers: {
+        'set-cookie': ['shop.sid=planted', 'wiki.sid=; Max-Age=0', 'seen=1; HttpOnly'],
+        'edge-logout-key': ANNOUNCE_KEY,
+        'x-login': 'token',
+      },
     });
     const cookie = `a=1; ${sealed('shop')}; wiki.sid=raw; shop_sid=raw; other=el1.x; b=2`;
     const answer = await world.request('/.well-known/acme-challenge/x?y', { headers: { cookie } });
@@ -227,6 +231,8 @@ describe('a path of no app', () => {
     assert.equal(seen[0].headers.cookie, 'a=1; b=2');
     assert.equal(seen[0].headers['x-forwarded-host'], 'app.test');
     assert.deepEqual(answer.setCookies, ['seen=1; HttpOnly']);
+    assert.equal(answer.headers['edge-logout-key'], undefined);
+    assert.equal(answer.headers['x-login'], undefined);
     assert.deepEqual(await codes(), ['foreign_session_cookie_dropped']);
     assert.equal((await world.request('/x', { headers: { host: 'other.test' } })).status, 404);
   });

@@ -3,7 +3,7 @@
 use super::{Changes, Front, Own, OwnKind, Reply, announcement};
 use crate::{
     app::{
-        audit::Event,
+        audit::{Event, cookie_stem},
         ports::{Sessions, World},
     },
     domain::{
@@ -44,17 +44,18 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         let lines: Vec<SetCookie> = read.iter().flatten().cloned().collect();
         let is_anonymous = self.app.is_anonymous_at(exchange.path);
         let announced = announcement::find(self.app, reply, &lines).filter(|_| !is_anonymous);
-        let born = match announced {
-            Some(announced) => match self.birth(announced, answer, &lines).await {
-                Ok(born) => born,
+        let named = match announced {
+            Some(announced) => match self.login(announced, answer, &lines).await {
+                Ok(named) => named,
                 Err(own) => return Err(self.undelivered(own, exchange, &lines).await),
             },
             None => None,
         };
-        let mut rewritten = match self.rewrite(exchange, &raw_lines, &read, born.as_ref()) {
+        let born = exchange.born(named.as_ref());
+        let mut rewritten = match self.rewrite(exchange, &raw_lines, &read, named.as_ref()) {
             Ok(rewritten) => rewritten,
             Err(own) => {
-                if let Some(born) = &born {
+                if let Some(born) = born {
                     self.end_one(born, "session_replaced").await;
                 }
                 return Err(self.undelivered(own, exchange, &lines).await);
@@ -87,6 +88,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
             } else {
                 None
             },
+            is_private: standing.is_ended() || rewritten.sealed_any,
         })
     }
 
@@ -96,7 +98,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         exchange: &Exchange<'_>,
         raw_lines: &[String],
         read: &[Option<SetCookie>],
-        born: Option<&Session>,
+        named: Option<&Session>,
     ) -> Result<Rewritten, Own> {
         let is_anonymous = self.app.is_anonymous_at(exchange.path);
         let mut rewritten = Rewritten::default();
@@ -108,7 +110,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
             if announcement::is_all_of(self.app, line) {
                 continue;
             }
-            match exchange.judge(line, born) {
+            match exchange.judge(line, named) {
                 Outgoing::Plain => rewritten.lines.push(raw.clone()),
                 Outgoing::Wide => {
                     self.report("wide_cookie_not_sealed", line);
@@ -131,9 +133,9 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
                 Outgoing::TooLarge => self.report("cookie_too_large_dropped", line),
             }
         }
-        for line in born.map_or(Vec::new(), |born| self.taken_over(exchange, read, born)) {
+        for line in named.map_or(Vec::new(), |named| self.taken_over(exchange, read, named)) {
             let owner = Owner {
-                session: born.copied(),
+                session: named.copied(),
                 since: exchange.now,
                 at_login: false,
             };
@@ -143,13 +145,13 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         Ok(rewritten)
     }
 
-    /// The lines that set the cookies again which a login takes over; but for those that the answer
+    /// The lines that set the cookies again which an announced session takes over; but for those that the answer
     /// itself sets or removes.
     fn taken_over(
         &self,
         exchange: &Exchange<'_>,
         read: &[Option<SetCookie>],
-        born: &Session,
+        named: &Session,
     ) -> Vec<SetCookie> {
         let (jar, standing, now) = (exchange.jar, exchange.standing, exchange.now);
         let is_replaced = |earlier: &SetCookie| {
@@ -158,7 +160,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
                     && line.place(exchange.path) == earlier.place(exchange.path)
             })
         };
-        jar.taken_over(self.app, born.subject, standing, now)
+        jar.taken_over(self.app, named, standing, now)
             .filter_map(|(name, contents)| {
                 let line = format!("{name}={}{}", contents.value, contents.attributes);
                 SetCookie::parse(&line, now)
@@ -199,7 +201,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
 
     /// Says something about a cookie, once.
     fn report(&self, code: &'static str, line: &SetCookie) {
-        let fact = format!("{code}/{}/{}", self.app.name, line.name);
+        let fact = format!("{code}/{}/{}", self.app.name, cookie_stem(&line.name));
         if self.world.is_news(fact) {
             let event = Event::new(code, &self.app.name);
             self.world.record(&event.cookie(&line.name));

@@ -40,8 +40,9 @@ impl Read {
 }
 
 impl<W: World, S: Sessions> Front<'_, W, S> {
-    /// The session that the announced login begins; none if it continues the present one.
-    pub(super) async fn birth<R: Reply>(
+    /// The session that the announcement names: one that it begins, or the present one. None if it
+    /// does not count.
+    pub(super) async fn login<R: Reply>(
         &self,
         announced: Result<Announced, Refusal>,
         answer: &Answer<'_, R>,
@@ -68,11 +69,14 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         // An announcement of whom the request went out as says nothing new, so it needs no proof:
         // without it the answer's cookies would be that session's too. So the token may have expired
         // since the app stored it.
-        if exchange
-            .standing
-            .live()
-            .is_some_and(|live| self.continues(live, &read))
-        {
+        let live = exchange.standing.live();
+        if let Some(live) = live.filter(|live| self.continues(live, &read)) {
+            return Ok(Some(*live));
+        }
+        // On the day of the roll-out an app may repeat the announcements of logins from before.
+        if exchange.jar.has_unsealed() && !exchange.renews_a_cookie(lines) {
+            self.world
+                .record(&Event::new("announcement_not_counted", &self.app.name));
             return Ok(None);
         }
         let claims = self.prove(read).await?;
@@ -85,9 +89,6 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
             None => return Err(Own::new(OwnKind::BadGateway, "login_without_sid")),
         };
         let now = self.world.now();
-        if !exchange.can_be_bound(lines, subject) {
-            return Err(Own::new(OwnKind::BadGateway, "login_without_new_cookie"));
-        }
         let session = Session {
             id: SessionId::from_random(self.world.random()?),
             subject,
@@ -96,6 +97,9 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
             registered_at: now,
             expires: now.plus(self.app.session_lifetime),
         };
+        if !exchange.can_be_bound(lines, &session) {
+            return Err(Own::new(OwnKind::BadGateway, "login_without_new_cookie"));
+        }
         let birth = Birth {
             session,
             authenticated_at: claims.authenticated_at,

@@ -96,6 +96,8 @@ pub struct Changes {
     pub drop_headers: Vec<String>,
     /// `Cache-Control` in place of the app's.
     pub cache_control: Option<&'static str>,
+    /// Whether what tells shared caches otherwise is taken out.
+    pub is_private: bool,
 }
 
 /// An answer of our own.
@@ -186,6 +188,14 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         } else {
             Jar::open(&self.config.seal_keys, self.app, header, arrived)
         };
+        if jar.is_cut()
+            && self
+                .world
+                .is_news(format!("too_many_seals/{}", self.app.name))
+        {
+            self.world
+                .record(&Event::new("too_many_seals", &self.app.name));
+        }
         let standing = self.standing(&jar).await?;
         let now = self.world.now();
         self.admit(&jar, &standing, now)?;
@@ -266,23 +276,22 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
 
     /// Asks the store about the session that the request carries, if any.
     async fn standing(&self, jar: &Jar) -> Result<Standing, Unavailable> {
-        let Some(session) = jar.session() else {
-            return Ok(Standing::Anonymous);
-        };
-        let life = within(
-            self.world,
-            limits::GATE_DEADLINE,
-            self.sessions.alive(&session),
-        );
-        Ok(match life.await? {
-            Life::Alive => Standing::Live(session),
-            Life::Ended(by) => {
-                let of = session.sid.0.short();
-                self.world
-                    .record(&Event::new(by.code(), &self.app.name).of(of));
-                Standing::Ended(session, by)
+        let mut standing = Standing::Anonymous;
+        for session in jar.sessions() {
+            let work = self.sessions.alive(&session);
+            match within(self.world, limits::GATE_DEADLINE, work).await? {
+                Life::Alive => return Ok(Standing::Live(session)),
+                Life::Ended(by) => {
+                    let of = session.sid.0.short();
+                    self.world
+                        .record(&Event::new(by.code(), &self.app.name).of(of));
+                    if standing == Standing::Anonymous {
+                        standing = Standing::Ended(session, by);
+                    }
+                }
             }
-        })
+        }
+        Ok(standing)
     }
 
     /// Ends a session that the app itself has left. Nobody ordered this logout:

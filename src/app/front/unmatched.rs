@@ -1,7 +1,9 @@
 //! Requests that are for no app, on a host that has some: health checks, certificate challenges,
 //! the rest of a site. They pass without anything of a session, either way.
 
-use super::{Changes, CookieHeader, Forward, Origin, Own, OwnKind, Reply, Request, Served};
+use super::{
+    Changes, CookieHeader, Forward, Origin, Own, OwnKind, Reply, Request, Served, announcement,
+};
 use crate::{
     app::{
         audit::{Class, Event},
@@ -11,6 +13,7 @@ use crate::{
         config::Config,
         cookie::SetCookie,
         jar::{Jar, Standing},
+        url,
     },
 };
 
@@ -63,7 +66,16 @@ impl<W: World> Unmatched<'_, W> {
             self.world
                 .record(&Event::new("foreign_session_cookie_dropped", ""));
         }
+        let announced = self
+            .config
+            .apps
+            .iter()
+            .flat_map(|app| announcement::headers(app));
         let changes = Changes {
+            drop_headers: announced
+                .filter(|name| reply.header(name).is_some())
+                .map(str::to_owned)
+                .collect(),
             set_cookies: (!dropped.is_empty()).then(|| kept.into_iter().cloned().collect()),
             ..Changes::default()
         };
@@ -72,9 +84,10 @@ impl<W: World> Unmatched<'_, W> {
 
     /// Whether an app on this host calls a session cookie so.
     fn is_protected(&self, name: &str) -> bool {
-        let host = self.request.host;
-        self.config.apps.iter().any(|app| {
-            app.session_cookies.may_mean(name) && app.routes.iter().any(|route| route.host == host)
-        })
+        let host = url::without_port(self.request.host);
+        self.config
+            .apps
+            .iter()
+            .any(|app| app.session_cookies.may_mean(name) && app.is_at(host))
     }
 }

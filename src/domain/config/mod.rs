@@ -135,6 +135,14 @@ pub struct App {
 }
 
 impl App {
+    /// Whether it is on that host, whatever the port: cookies do not know ports.
+    #[must_use]
+    pub fn is_at(&self, host_name: &str) -> bool {
+        self.routes
+            .iter()
+            .any(|route| route.host_name() == host_name)
+    }
+
     /// The header in which it announces logins, if it is one.
     #[must_use]
     pub fn announcement_header(&self) -> Option<&str> {
@@ -234,12 +242,13 @@ impl CookieNames {
         self.match_with(name, |pattern, name| pattern == name)
     }
 
-    /// Whether some server reads `name` as one of them: it may ignore blanks and control characters
+    /// Whether some server reads `name` as one of them: it may ignore blanks, quotes and control characters
     /// around a name, and PHP takes `.`, space and `[` for `_`, and in old versions decodes `%`.
     #[must_use]
     pub fn may_mean(&self, name: &str) -> bool {
         let decoded = url::percent_decode(name);
-        let name = decoded.trim_matches(|c: char| c.is_whitespace() || c.is_control());
+        let is_trimmed = |c: char| c.is_whitespace() || c.is_control() || c == '"';
+        let name = decoded.trim_matches(is_trimmed);
         let php = |c| if b". [".contains(&c) { b'_' } else { c };
         self.match_with(name, |pattern, name| {
             let (pattern, name) = (pattern.bytes().map(php), name.bytes().map(php));

@@ -88,7 +88,12 @@ pub fn parse(variables: &[(String, String)], now: Timestamp) -> Result<Config, V
     for (name, json) in &variables {
         if name.starts_with("HOST_") {
             let mut fields = Fields::of(name, json, &mut problems);
-            hosts.extend(read_host(&mut fields, &apps));
+            if let Some(rule) = read_host(&mut fields, &apps) {
+                if hosts.iter().any(|other: &HostRule| other.host == rule.host) {
+                    fields.problem("host", "is configured twice");
+                }
+                hosts.push(rule);
+            }
             fields.refuse_unknown();
         }
     }
@@ -239,6 +244,17 @@ fn read_app(name: &str, fields: &mut Fields<'_>, known: &Known<'_>) -> Option<Ap
     let login_paths = read_login_paths(fields);
     let on_ended = read_on_ended(fields);
     let anonymous_paths = fields.paths("anonymous_paths");
+    let is_anonymous = |path: &String| {
+        anonymous_paths
+            .iter()
+            .any(|prefix| route::covers(prefix, path))
+    };
+    if login_paths.iter().any(is_anonymous) {
+        fields.problem(
+            "login_paths",
+            "lie under anonymous_paths, which set no session cookies",
+        );
+    }
 
     if !limits::SESSION_LIFETIME_BOUNDS.contains(&session_lifetime) {
         fields.problem("session_lifetime", "must be from 60 to 2592000 seconds");
@@ -302,10 +318,19 @@ fn read_announce(fields: &mut Fields<'_>, key: Option<&str>) -> Option<Announce>
                 announce.problem("", "name and scheme may hold letters, digits, - and _");
             }
             let name = name.to_ascii_lowercase();
+            // An announcement is taken out.
+            if ["cookie", "set-cookie", "location"].contains(&name.as_str())
+                || name.starts_with("content-")
+            {
+                announce.problem("name", "is a header that the app needs");
+            }
             Some(Announce::IdToken(Source::Header { name, scheme }))
         }
         Some("cookie") => {
             let name = announce.required_text("name");
+            if name.as_ref().is_some_and(|name| !is_cookie_name(name)) {
+                announce.problem("name", "must be a cookie name");
+            }
             name.map(|name| Announce::IdToken(Source::Cookie { name }))
         }
         Some("session") => match key {
@@ -418,14 +443,13 @@ fn read_routes(fields: &mut Fields<'_>) -> Option<Vec<Route>> {
     (!texts.is_empty() && routes.len() == texts.len()).then_some(routes)
 }
 
+fn is_cookie_name(text: &str) -> bool {
+    let is_sign = |b: u8| b.is_ascii_graphic() && !b"*=;,\"".contains(&b);
+    !text.is_empty() && text.bytes().all(is_sign)
+}
+
 fn read_cookie_names(fields: &mut Fields<'_>, field: &str, names: Vec<String>) -> CookieNames {
-    let is_name = |text: &str| {
-        let stem = text.strip_suffix('*').unwrap_or(text);
-        !stem.is_empty()
-            && stem
-                .bytes()
-                .all(|b| b.is_ascii_graphic() && !b"*=;,\"".contains(&b))
-    };
+    let is_name = |text: &str| is_cookie_name(text.strip_suffix('*').unwrap_or(text));
     for (position, text) in names.iter().enumerate() {
         if !is_name(text) {
             fields.problem(

@@ -176,6 +176,16 @@ fn each_problem_names_its_field() {
         ),
         (
             "APP_SHOP.announce",
+            json!({ "from": "header", "name": "Set-Cookie" }),
+            ".name: is a header that the app needs",
+        ),
+        (
+            "APP_SHOP.announce",
+            json!({ "from": "cookie", "name": "a;b" }),
+            ".name: must be a cookie name",
+        ),
+        (
+            "APP_SHOP.announce",
             json!({ "from": "header", "name": "x y" }),
             ": name and scheme may hold",
         ),
@@ -450,6 +460,7 @@ fn cookie_names_are_read_as_generously_as_servers_do() {
         ("shop sid", false, true),
         ("shop[sid", false, true),
         ("shop%5Fsi%64", false, true),
+        ("\"shop_sid\"", false, true),
         ("\u{b}shop_sid ", false, true),
         ("part_0", false, true),
         ("Shop_sid", false, false),

@@ -259,6 +259,51 @@ mod late {
         assert_eq!(visit.get(&[]).sent(), None);
     }
 
+    /// Whoever logs in there: until a page says who, the cookie is nobody's, a minute at most.
+    #[test]
+    fn a_second_login_that_is_never_announced_dies_too() {
+        let (scene, world, _, visit) = late_visit();
+        visit.get_at("/shop/callback", &[(SID, LINE)]);
+        visit.get(&[(ANNOUNCEMENT, &scene.id_token("alice", "s1"))]);
+        visit.get_at("/shop/callback", &[(SID, &LINE.replace("=c", "=bobs"))]);
+        assert_eq!(visit.get(&[]).sent(), Some("shop.sid=bobs"));
+        world.pass(limits::LATE_ANNOUNCEMENT);
+        let outcome = visit.get(&[]);
+        assert_eq!(outcome.sent(), None);
+        assert_eq!(outcome.changes().set_cookies.as_ref().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn an_announcement_of_the_same_session_keeps_what_the_login_path_set() {
+        let (scene, world, kv, visit) = late_visit();
+        let token = scene.id_token("alice", "s1");
+        visit.get_at("/shop/callback", &[(SID, LINE)]);
+        visit.get(&[(ANNOUNCEMENT, &token)]);
+        let stored = kv.keys();
+        visit.get_at("/shop/callback", &[(SID, &LINE.replace("=c", "=again"))]);
+        let lines = |outcome: &Outcome| outcome.changes().set_cookies.as_ref().map(Vec::len);
+        assert_eq!(lines(&visit.get(&[(ANNOUNCEMENT, &token)])), Some(1));
+        assert_eq!(
+            lines(&visit.get(&[(ANNOUNCEMENT, &token)])),
+            None,
+            "once is enough"
+        );
+        world.pass(limits::LATE_ANNOUNCEMENT);
+        assert_eq!(visit.get(&[]).sent(), Some("shop.sid=again"));
+        assert_eq!(kv.keys(), stored);
+    }
+
+    /// The app keeps the value at login: whoever planted it has it too.
+    #[test]
+    fn a_value_that_was_there_before_does_not_wait_for_an_announcement() {
+        let (scene, _, kv, visit) = late_visit();
+        visit.get(&[(SID, LINE)]);
+        visit.get_at("/shop/callback", &[(SID, LINE)]);
+        let outcome = visit.get(&[(ANNOUNCEMENT, &scene.id_token("alice", "s1"))]);
+        assert_eq!(outcome.own().code, "login_without_new_cookie");
+        assert_eq!(kv.keys(), Vec::<String>::new());
+    }
+
     #[test]
     fn the_answers_own_cookies_win() {
         let (scene, _, _, visit) = late_visit();
@@ -321,4 +366,31 @@ fn the_same_user_may_log_in_again_on_the_same_cookie() {
     visit.cookies.replace(copied);
     world.pass(limits::KV_ENTRY_LAG);
     assert_eq!(visit.get(&[]).sent(), None, "a copy of before is dead too");
+}
+
+/// Only the sessions of one that has no `sid` cannot be told apart.
+#[test]
+fn a_sid_continues_a_session_without_one_and_no_other() {
+    let (scene, _, kv, visit) = visit_with(&json!({ "session_sid": "optional" }));
+    visit.log_in(&scene.signer.id_token("shop", "alice", None, NOW), "a");
+    let stored = kv.keys();
+    visit.get(&[(ANNOUNCEMENT, &scene.id_token("alice", "s1"))]);
+    assert_eq!(kv.keys(), stored);
+    visit.get(&[
+        (ANNOUNCEMENT, &scene.id_token("bob", "s1")),
+        (SID, "shop.sid=b"),
+    ]);
+    assert_ne!(kv.keys(), stored);
+}
+
+#[test]
+fn a_login_whose_cookie_cannot_be_sealed_is_taken_back() {
+    let (scene, world, kv, visit) = visit();
+    let line = format!("shop.sid=c; Path=/{}", "x".repeat(20_000));
+    let token = scene.id_token("alice", "s1");
+    let outcome = visit.get(&[(ANNOUNCEMENT, &token), (SID, &line)]);
+    assert_eq!(outcome.own().code, "cookie_not_sealable");
+    assert_eq!(kv.keys(), Vec::<String>::new());
+    let codes = ["session_began", "session_replaced", "cookie_not_sealable"];
+    assert_eq!(world.codes(), codes);
 }

@@ -121,3 +121,25 @@ fn an_ended_form_leads_back_to_the_page_it_came_from_if_that_is_the_apps() {
         );
     }
 }
+
+/// Another may plant a cookie of a session that they have ended.
+#[test]
+fn a_dead_session_beside_a_live_one_signs_nobody_out() {
+    let (scene, world, kv, one) = visit();
+    one.log_in(&scene.id_token("alice", "s1"), "alices");
+    world.pass(Duration::from_secs(10));
+    let two = Visit::new(scene, world, kv);
+    let mallorys = scene
+        .signer
+        .id_token("shop", "mallory", Some("s2"), world.now());
+    two.get(&[
+        ("edge-logout-id-token", &mallorys),
+        (SID, "shop.part0=planted"),
+    ]);
+    two.log_out(&json!({ "sid": "s2" }), world.now());
+    one.cookies.borrow_mut().extend(two.cookies.take());
+    let outcome = one.request("POST", true, FakeReply::ok(&[]));
+    assert_eq!(outcome.sent(), Some("shop.sid=alices"));
+    let removals = outcome.changes().set_cookies.as_ref().unwrap();
+    assert!(removals.len() == 1 && removals[0].starts_with("shop.part0=;"));
+}

@@ -666,14 +666,18 @@ fn only_so_many_seals_are_opened() {
 
 #[test]
 fn other_cookies_never_take_the_places_of_session_cookies() {
-    let (scene, _, _, visit) = visit();
+    let (scene, world, _, visit) = visit();
     let lines: Vec<_> = (0..20).map(|n| format!("other{n}=v; HttpOnly")).collect();
     let headers: Vec<_> = lines.iter().map(|line| (SID, line.as_str())).collect();
     visit.get(&headers);
     visit.log_in(&scene.id_token("alice", "s1"), "c");
     let outcome = visit.get(&[]);
     let sent = outcome.sent().unwrap();
-    assert!(sent.ends_with("; shop.sid=c"), "{sent}");
+    assert!(
+        sent.ends_with("other19=v; shop.sid=c"),
+        "the newest too: {sent}"
+    );
+    assert!(world.codes().contains(&"too_many_seals".to_owned()));
     assert_eq!(sent.split("; ").count(), limits::SEALS_PER_REQUEST);
 }
 
