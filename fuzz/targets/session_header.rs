@@ -13,8 +13,19 @@ use sfv::{BareItem, Dictionary, ListEntry, Parser};
 #[derive(Arbitrary, Debug)]
 enum Input<'a> {
     Text(&'a str),
-    Fields(&'a str, Option<&'a str>, Option<i64>, &'a str),
+    Fields(&'a str, Option<&'a str>, Option<i64>, Option<u8>, &'a str),
 }
+
+const MORE: [&str; 8] = [
+    ", x=1",
+    ", role",
+    ", sid=1",
+    ", iat=\"1\"",
+    ", sub=(\"a\")",
+    ", sub=\"b\"",
+    ";x=1",
+    ",",
+];
 
 /// An item of a dictionary as text, and whether it is one.
 fn text(fields: &Dictionary, name: &str) -> Option<String> {
@@ -85,9 +96,10 @@ fn check_fields(sub: &str, sid: Option<&str>, iat: Option<i64>) -> String {
 fuzz_target!(|input: Input<'_>| {
     match input {
         Input::Text(header) => check_text(header),
-        Input::Fields(sub, sid, iat, more) => {
+        Input::Fields(sub, sid, iat, known, more) => {
             let header = check_fields(sub, sid, iat);
-            check_text(&(header + more));
+            let known = known.map_or("", |index| MORE[usize::from(index) % MORE.len()]);
+            check_text(&(header + known + more));
         }
     }
 });
