@@ -187,16 +187,16 @@ impl Jar {
     /// which it goes on.
     #[must_use]
     pub fn sessions(&self) -> Vec<Session> {
-        let mut sessions = Vec::new();
-        for session in self
-            .sealed()
-            .filter_map(|(_, sealed)| sealed.owner().session)
-        {
-            if !sessions.contains(&session) {
-                sessions.push(session);
+        let mut sessions: Vec<Session> = Vec::new();
+        for (_, sealed) in self.sealed() {
+            if let Some(session) = sealed.owner().session
+                && !sessions.contains(&session)
+            {
+                let is_earlier = |other: &Session| other.registered_at < session.registered_at;
+                let place = sessions.iter().position(is_earlier);
+                sessions.insert(place.unwrap_or(sessions.len()), session);
             }
         }
-        sessions.sort_by_key(|session| std::cmp::Reverse(session.registered_at));
         sessions.truncate(limits::SESSIONS_PER_REQUEST);
         sessions
     }

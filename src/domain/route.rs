@@ -1,6 +1,6 @@
 //! Which app a request is for.
 
-use std::{collections::BTreeSet, fmt, rc::Rc};
+use std::{fmt, rc::Rc};
 
 use super::{
     config::{App, Config, HostRule},
@@ -113,9 +113,9 @@ fn locate_as_it_stands<'a>(config: &'a Config, host: &str, path: &'a str) -> Pla
 
 /// What servers make of `path`: each takes some of these steps and leaves out others. `None` if it
 /// can be read in too many ways.
-fn readings(path: &str) -> Option<BTreeSet<String>> {
+fn readings(path: &str) -> Option<Vec<String>> {
     if !path.contains(['%', ';', '\\']) && !path.contains("//") && !path.contains("/.") {
-        return Some(BTreeSet::new());
+        return Some(Vec::new());
     }
     let decoded: fn(&str) -> String = |path| url::percent_decode(path).into_owned();
     let slashes = |path: &str| path.replace('\\', "/");
@@ -124,10 +124,14 @@ fn readings(path: &str) -> Option<BTreeSet<String>> {
         decodings
             .into_iter()
             .chain([slashes, without_parameters, merged, resolved, merged]);
-    let mut readings = BTreeSet::from([path.to_owned()]);
+    let mut readings = vec![path.to_owned()];
     for step in steps {
         let more: Vec<_> = readings.iter().map(|reading| step(reading)).collect();
-        readings.extend(more);
+        for reading in more {
+            if !readings.contains(&reading) {
+                readings.push(reading);
+            }
+        }
         if readings.len() > limits::PATH_READINGS {
             return None;
         }
