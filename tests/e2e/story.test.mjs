@@ -59,9 +59,12 @@ for (const [here, there] of [
       assert.equal(await user(second), 'Logged in user: admin', 'a refresh keeps the session');
       await browser.shoot(second, `${here}-1-signed-in`);
 
-      const cookies = await browser.context.cookies(WORKER);
-      for (const cookie of cookies) {
-        assert.match(cookie.value, /^el1\.local\.\d+\.[\w-]+$/, 'the app’s own value never gets out');
+      for (const app of [here, there]) {
+        const cookies = await browser.context.cookies(`${WORKER}/${app}`);
+        assert.ok(cookies.length > 0);
+        for (const { value } of cookies) {
+          assert.match(value, /^el1\.local\.[\w-]+$/, 'the app’s own value never gets out');
+        }
       }
 
       deliveries.length = 0;
