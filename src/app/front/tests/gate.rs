@@ -721,3 +721,46 @@ fn the_log_names_nobody() {
         assert!(!log.contains(secret), "{secret} in {log}");
     }
 }
+
+#[test]
+fn a_value_that_did_not_reach_the_app_is_new_to_it() {
+    let (scene, world, kv, visit) = visit();
+    visit.log_in(&scene.id_token("alice", "s1"), "same");
+    let dead = visit.cookies.borrow().clone();
+    visit.log_out(&json!({ "sid": "s1" }), NOW);
+    world.pass(limits::REBIRTH_WINDOW + Duration::from_secs(1));
+    visit.cookies.replace(dead);
+    let again = scene
+        .signer
+        .id_token("shop", "alice", Some("s2"), world.now());
+    visit.log_in(&again, "same");
+    assert_eq!(kv.keys_of("session/").len(), 1);
+    assert_eq!(visit.get(&[]).sent(), Some("shop.sid=same"));
+}
+
+/// Only its own session cookies keep a session: neither helpers nor what was there before it.
+#[test]
+fn clearing_the_sessions_own_cookies_ends_it_whatever_else_is_left() {
+    for beside in ["csrf=1; HttpOnly", "shop.part0=before"] {
+        let (scene, _, kv, visit) = visit();
+        visit.get(&[(SID, "shop.part0=before")]);
+        let token = scene.id_token("alice", "s1");
+        visit.get(&[(ANNOUNCEMENT, &token), (SID, "shop.sid=c"), (SID, beside)]);
+        visit.get(&[(SID, "csrf=; Max-Age=0")]);
+        assert_eq!(kv.keys().len(), 3, "{beside}");
+        visit.get(&[(SID, "shop.sid=; Max-Age=0")]);
+        assert_eq!(kv.keys(), Vec::<String>::new(), "{beside}");
+    }
+}
+
+/// Cookies of one name at two paths are two cookies.
+#[test]
+fn a_login_takes_over_what_it_sets_only_elsewhere() {
+    let (scene, _, _, visit) = visit();
+    visit.log_in(&scene.id_token("alice", "s1"), "c");
+    let again = scene.id_token("alice", "s2");
+    let outcome = visit.get(&[(ANNOUNCEMENT, &again), (SID, "shop.sid=c; Path=/shop/old")]);
+    let lines = outcome.changes().set_cookies.as_ref().unwrap();
+    assert_eq!(lines.len(), 2);
+    assert!(lines[0].ends_with("; Path=/shop/old") && lines[1].ends_with("; Path=/shop; HttpOnly"));
+}
