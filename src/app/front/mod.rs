@@ -233,32 +233,27 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
 
     /// Whether the request goes on.
     fn admit(&self, jar: &Jar, standing: &Standing, now: Timestamp) -> Result<(), Own> {
-        let (own, location) = match gate::passage(self.app, standing, jar, &self.request) {
+        let mut set_cookies = jar.removals(standing, now, self.request.path, &[]);
+        let (kind, code, location) = match gate::passage(self.app, standing, jar, &self.request) {
             Passage::Forward => return Ok(()),
-            Passage::Refused => {
-                let own = Own::new(OwnKind::MethodNotAllowed, "method_never_forwarded");
-                (own, None)
-            }
-            Passage::Unauthorized => (Own::new(OwnKind::Unauthorized, "ended_unauthorized"), None),
+            Passage::Refused => (OwnKind::MethodNotAllowed, "method_never_forwarded", None),
+            Passage::Unauthorized => (OwnKind::Unauthorized, "ended_unauthorized", None),
             Passage::Back => {
                 let back = self.came_from().unwrap_or(self.request.url);
-                (Own::new(OwnKind::SeeOther, "ended_unsafe"), Some(back))
+                (OwnKind::SeeOther, "ended_unsafe", Some(back))
             }
-            Passage::Redirect(location) => (
-                Own::new(OwnKind::SeeOther, "ended_redirected"),
-                Some(location),
-            ),
+            Passage::Redirect(location) => {
+                set_cookies.push(format!(
+                    "{REDIRECTED}=1; Path=/; HttpOnly; SameSite=Lax; Max-Age=10"
+                ));
+                (OwnKind::SeeOther, "ended_redirected", Some(location))
+            }
         };
-        let mut set_cookies = jar.removals(standing, now, self.request.path, &[]);
-        if own.code == "ended_redirected" {
-            set_cookies.push(format!(
-                "{REDIRECTED}=1; Path=/; HttpOnly; SameSite=Lax; Max-Age=10"
-            ));
-        }
         Err(Own {
+            kind,
+            code,
             set_cookies,
             location: location.map(str::to_owned),
-            ..own
         })
     }
 
