@@ -4,8 +4,10 @@
 //! `SEAL_KEYS`; `HOST_<name>` and `LIMITS` if need be. Parsing reports every problem at once, each with
 //! the name of its field.
 
+mod app;
 mod fields;
 mod read;
+mod seal_keys;
 
 use std::{fmt, iter, rc::Rc, time::Duration};
 
