@@ -131,7 +131,8 @@ impl Jar {
     /// `is_protected` says yes to.
     #[must_use]
     pub fn without_sessions(header: &str, is_protected: impl Fn(&str) -> bool) -> Self {
-        let is_withheld = |name: &str, value: &str| is_seal(value) || is_protected(name);
+        let is_withheld =
+            |name: &str, value: &str| is_seal(name) || is_seal(value) || is_protected(name);
         let held = cookie::pairs(header, is_withheld)
             .into_iter()
             .map(|(name, value)| {
@@ -368,7 +369,8 @@ fn is_seal(value: &str) -> bool {
 
 /// What becomes of a cookie that is no seal that opens; none if it is withheld.
 fn unsealed(app: &App, name: &str, value: &str, is_accepted: bool) -> Option<Held> {
-    if is_seal(value) || name == REDIRECTED {
+    // A seal without a name may look like one before another pair.
+    if is_seal(name) || is_seal(value) || name == REDIRECTED {
         None
     } else if !app.session_cookies.may_mean(name) {
         Some(Held::Plain(value.to_owned()))

@@ -314,6 +314,7 @@ fn values_that_we_did_not_seal_are_dropped() {
             ("\u{b}shop.sid", "raw"),
             ("shop.sid", "el1.k1.1.AAAA"),
             ("x", "el1.spoilt"),
+            ("=el1.spoilt y", ""),
             ("visible-to-the-app", "2"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
