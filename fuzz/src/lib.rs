@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use self::domain::{
     config::{self, App, Config},
+    seal::Authority,
     time::Timestamp,
 };
 
@@ -68,7 +69,7 @@ thread_local! {
             .into_iter()
             .map(|(name, value)| (name, value.to_string()))
             .collect();
-        Box::leak(Box::new(config::parse(&texts, NOW).expect("it is right")))
+        Box::leak(Box::new(config::parse(&texts, Authority::Kv, NOW).expect("it is right")))
     };
 }
 

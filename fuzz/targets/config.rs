@@ -9,6 +9,7 @@ use edge_logout_fuzz::{
         config::{self, Config, KeySource, OnEnded, Origin},
         limits,
         route::{self, Place},
+        seal::Authority,
         url::{HttpUrl, Schemes},
     },
     variables,
@@ -224,7 +225,7 @@ fuzz_target!(|input: Input<'_>| {
     let more = input.more.iter();
     let more = more.map(|(name, text)| ((*name).to_owned(), (*text).to_owned()));
     let variables: Vec<_> = texts.chain(more).collect();
-    match config::parse(&variables, NOW) {
+    match config::parse(&variables, Authority::Kv, NOW) {
         Ok(config) => {
             check(&config, &variables);
         }
@@ -240,5 +241,8 @@ fuzz_target!(|input: Input<'_>| {
             }
         }
     }
-    assert!(input.changes.len() + input.more.len() > 0 || config::parse(&variables, NOW).is_ok());
+    assert!(
+        input.changes.len() + input.more.len() > 0
+            || config::parse(&variables, Authority::Kv, NOW).is_ok()
+    );
 });

@@ -187,7 +187,7 @@ fuzz_target!(|input: Input<'_>| {
         1 => Standing::Live(session(1)),
         _ => Standing::Ended(session(1), EndedBy::Mark),
     };
-    let jar = Jar::open(&config().seal_keys, shop, header, NOW);
+    let jar = Jar::open(config(), shop, header, NOW);
     let to_app = jar.to_header(&standing, NOW).unwrap_or_default();
     let bare = Jar::without_sessions(header, |name| shop.session_cookies.may_mean(name));
     let to_static = bare.to_header(&standing, NOW).unwrap_or_default();

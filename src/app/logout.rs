@@ -7,7 +7,7 @@ use futures_util::future::{Either, select};
 use super::{
     audit::{Class, Event},
     kv_sessions::{KvSessions, Swept},
-    ports::{Body, Ended, Kv, Sessions, Unavailable, World, within},
+    ports::{Body, Ended, Kv, Sessions, Unavailable, World, in_time, within},
     verify::{NotVerified, Verified, verify},
 };
 use crate::domain::{
@@ -15,7 +15,7 @@ use crate::domain::{
     form,
     jws::Unverified,
     limits,
-    logout_token::{self, LogoutClaims},
+    logout_token::{self, Logout, LogoutClaims},
     refusal::Refusal,
     session::Scope,
     time::Timestamp,
@@ -49,14 +49,14 @@ pub enum Answer {
 #[derive(Clone, Debug)]
 pub struct Order {
     scope: Scope,
-    logout: Timestamp,
+    logout: Logout,
 }
 
 impl Order {
     fn of(app: &App, token: &Verified<LogoutClaims>) -> Self {
         Self {
             scope: Scope::of(app, &token.target),
-            logout: token.issued_at,
+            logout: token.logout,
         }
     }
 
@@ -182,7 +182,8 @@ async fn perform(
             }
         }
     };
-    match end(world, sessions, &order, deadline).await {
+    let work = sessions.end(&order.scope, &order.logout, deadline);
+    match in_time(world, deadline.since(world.now()), work).await {
         Ok(ended) => Ok(Performed::Ended(order, ended)),
         Err(unavailable) => Err((unavailable, Unfinished::Ending(order))),
     }
@@ -191,16 +192,6 @@ async fn perform(
 fn refuse(world: &impl World, app: &App, refusal: Refusal) -> Answer {
     world.record(&Event::new(refusal.code(), &app.name).class(Class::Refused));
     Answer::Refused(refusal)
-}
-
-async fn end(
-    world: &impl World,
-    sessions: &impl Sessions,
-    order: &Order,
-    deadline: Timestamp,
-) -> Result<Ended, Unavailable> {
-    let work = sessions.end(&order.scope, order.logout, deadline);
-    within(world, deadline.since(world.now()), work).await
 }
 
 /// Tidies up after past logouts: what a cron trigger does.

@@ -4,9 +4,12 @@
 #![expect(async_fn_in_trait, reason = "no caller needs bounds on these futures")]
 
 pub mod audit;
+pub mod budget;
+pub mod entry;
 pub mod front;
 pub mod keys;
 pub mod kv_sessions;
+pub mod ledger;
 pub mod logout;
 pub mod ports;
 pub mod verify;

@@ -5,13 +5,19 @@ use std::{future::Future, pin::pin, time::Duration};
 use futures_util::future::{Either, select};
 use serde::Serialize;
 
-use super::audit::Event;
+use super::{
+    audit::Event,
+    ledger::{Answer, Command, Order, Outcome},
+};
 use crate::domain::{
     jwks::PublicKey,
     jws::Algorithm,
     key_cache::KeyCache,
+    leases::Leases,
+    ledger::List,
+    logout_token::Logout,
     refusal::Refusal,
-    session::{Birth, BirthRefused, Life, Scope, Session},
+    session::{Birth, BirthRefused, Life, Scope, Session, SessionId},
     time::Timestamp,
     url::HttpUrl,
 };
@@ -28,6 +34,10 @@ pub trait World {
 
     /// Waits.
     async fn sleep(&self, span: Duration);
+
+    /// Waits for the moment up to which a client waits for its answer. While this is awaited, the
+    /// client gets 503 soon after that moment even if nobody is left to answer.
+    async fn deadline(&self, span: Duration);
 
     /// Fresh random bytes.
     ///
@@ -55,6 +65,10 @@ pub trait World {
     /// What is known of `issuer`'s keys; lives as long as the isolate. Never borrowed across an
     /// `await`.
     fn with_key_cache<T>(&self, issuer: &str, use_it: impl FnOnce(&mut KeyCache) -> T) -> T;
+
+    /// What lists of the ledger have said lately; lives as long as the isolate. Never borrowed across
+    /// an `await`.
+    fn with_leases<T>(&self, use_it: impl FnOnce(&mut Leases) -> T) -> T;
 
     /// Whether this isolate hears of `fact` for the first time.
     fn is_news(&self, fact: String) -> bool;
@@ -127,7 +141,7 @@ pub trait Sessions {
     async fn end(
         &self,
         scope: &Scope,
-        logout: Timestamp,
+        logout: &Logout,
         deadline: Timestamp,
     ) -> Result<Ended, Unavailable>;
 
@@ -137,6 +151,67 @@ pub trait Sessions {
     /// [`Unavailable`].
     async fn end_one(&self, session: &Session) -> Result<(), Unavailable>;
 }
+
+/// The lists of the ledger.
+pub trait Ledger {
+    /// Says something to a list.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: it may have been done or not, and can be repeated.
+    async fn ask(&self, list: List, command: Command) -> Result<Answer, Unavailable>;
+
+    /// [`Command::Admit`].
+    ///
+    /// # Errors
+    /// As of [`Ledger::ask`].
+    async fn admit(
+        &self,
+        list: List,
+        birth: &Birth,
+    ) -> Result<Result<(), BirthRefused>, Unavailable> {
+        let birth = *birth;
+        match self.ask(list, Command::Admit { list, birth }).await? {
+            Answer::Admitted(admitted) => Ok(admitted),
+            _ => Err(OTHER_ANSWER),
+        }
+    }
+
+    /// [`Command::Alive`].
+    ///
+    /// # Errors
+    /// As of [`Ledger::ask`].
+    async fn alive(&self, list: List, id: SessionId) -> Result<bool, Unavailable> {
+        match self.ask(list, Command::Alive(id)).await? {
+            Answer::Alive(alive) => Ok(alive),
+            _ => Err(OTHER_ANSWER),
+        }
+    }
+
+    /// [`Command::End`].
+    ///
+    /// # Errors
+    /// As of [`Ledger::ask`].
+    async fn end(&self, list: List, order: Order) -> Result<Outcome, Unavailable> {
+        match self.ask(list, Command::End(order)).await? {
+            Answer::Ended(outcome) => Ok(outcome),
+            _ => Err(OTHER_ANSWER),
+        }
+    }
+
+    /// [`Command::EndSome`].
+    ///
+    /// # Errors
+    /// As of [`Ledger::ask`].
+    async fn end_some(&self, list: List, ids: Vec<SessionId>) -> Result<usize, Unavailable> {
+        match self.ask(list, Command::EndSome(ids)).await? {
+            Answer::EndedSome(ended) => Ok(ended),
+            _ => Err(OTHER_ANSWER),
+        }
+    }
+}
+
+/// Worker and list are of different versions.
+pub const OTHER_ANSWER: Unavailable = Unavailable("ledger_not_understood");
 
 /// What a logout found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -153,6 +228,20 @@ pub struct Ended {
     pub deferred: bool,
 }
 
+impl Ended {
+    /// Both together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            matched: self.matched.saturating_add(other.matched),
+            later: self.later.saturating_add(other.later),
+            of_other_subject: self.of_other_subject.saturating_add(other.of_other_subject),
+            unreadable: self.unreadable.saturating_add(other.unreadable),
+            deferred: self.deferred || other.deferred,
+        }
+    }
+}
+
 /// The body of a request.
 pub trait Body {
     /// Reads it whole.
@@ -161,6 +250,18 @@ pub trait Body {
     /// [`Refusal::BodyTooLarge`] as soon as more than `limit` bytes have come,
     /// [`Refusal::BodyUnreadable`] if it breaks off.
     async fn read(self, limit: usize) -> Result<Vec<u8>, Refusal>;
+}
+
+/// `work`, for which a client waits, unless it takes longer than `span`.
+///
+/// # Errors
+/// Those of `work`, or [`Unavailable`] with the code `deadline_exceeded`.
+pub async fn in_time<T>(
+    world: &impl World,
+    span: Duration,
+    work: impl Future<Output = Result<T, Unavailable>>,
+) -> Result<T, Unavailable> {
+    first(work, world.deadline(span)).await
 }
 
 /// `work`, unless it takes longer than `span`.
@@ -172,7 +273,14 @@ pub async fn within<T>(
     span: Duration,
     work: impl Future<Output = Result<T, Unavailable>>,
 ) -> Result<T, Unavailable> {
-    match select(pin!(work), pin!(world.sleep(span))).await {
+    first(work, world.sleep(span)).await
+}
+
+async fn first<T>(
+    work: impl Future<Output = Result<T, Unavailable>>,
+    timer: impl Future<Output = ()>,
+) -> Result<T, Unavailable> {
+    match select(pin!(work), pin!(timer)).await {
         Either::Left((result, _)) => result,
         Either::Right(((), _)) => Err(Unavailable("deadline_exceeded")),
     }

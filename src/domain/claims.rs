@@ -93,7 +93,16 @@ pub enum MissingExp {
     TakenIfFresh,
 }
 
-/// Checks `exp`, `nbf` and `iat` with the tolerance `skew`; gives `iat`.
+/// The times of a token that is valid now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Times {
+    /// `iat`.
+    pub issued_at: Timestamp,
+    /// Until when it is taken, tolerance included.
+    pub valid_until: Timestamp,
+}
+
+/// Checks `exp`, `nbf` and `iat` with the tolerance `skew`.
 ///
 /// # Errors
 /// [`Refusal::ExpirationMissing`], [`Refusal::Expired`], [`Refusal::NotYetValid`],
@@ -103,13 +112,14 @@ pub fn check_times<C>(
     missing_exp: MissingExp,
     skew: Duration,
     now: Timestamp,
-) -> Result<Timestamp, Refusal> {
+) -> Result<Times, Refusal> {
     let latest = now.plus(skew);
-    match claims.expiration {
+    let expires = claims
+        .expiration
+        .map(|exp| Timestamp::from_seconds(exp.timestamp()).plus(skew));
+    match expires {
         // "On or after" (RFC 7519 section 4.1.4).
-        Some(expires) if now >= Timestamp::from_seconds(expires.timestamp()).plus(skew) => {
-            return Err(Refusal::Expired);
-        }
+        Some(expires) if now >= expires => return Err(Refusal::Expired),
         None if missing_exp == MissingExp::Refused => return Err(Refusal::ExpirationMissing),
         _ => {}
     }
@@ -119,13 +129,17 @@ pub fn check_times<C>(
     {
         return Err(Refusal::NotYetValid);
     }
-    let issued = claims.issued_at.ok_or(Refusal::IssuedAtMissing)?;
-    let issued = Timestamp::from_seconds(issued.timestamp());
-    if issued > latest {
+    let issued_at = claims.issued_at.ok_or(Refusal::IssuedAtMissing)?;
+    let issued_at = Timestamp::from_seconds(issued_at.timestamp());
+    if issued_at > latest {
         return Err(Refusal::IssuedInFuture);
     }
-    if claims.expiration.is_none() && now > issued.plus(limits::AGE_WITHOUT_EXP).plus(skew) {
+    let valid_until = expires.unwrap_or_else(|| issued_at.plus(limits::AGE_WITHOUT_EXP).plus(skew));
+    if expires.is_none() && now > valid_until {
         return Err(Refusal::IssuedTooLongAgo);
     }
-    Ok(issued)
+    Ok(Times {
+        issued_at,
+        valid_until,
+    })
 }

@@ -72,13 +72,13 @@ pub fn read(token: &str, app: &App, now: Timestamp) -> Result<Unverified<IdClaim
             return Err(Refusal::NotAnIdToken);
         }
         raw.parties.check(app)?;
-        let issued_at = claims::check_times(&read, MissingExp::Refused, app.issuer.clock_skew, now);
+        let times = claims::check_times(&read, MissingExp::Refused, app.issuer.clock_skew, now);
         let authenticated_at = read.custom.auth_time.and_then(Timestamp::from_numeric_date);
         let (sub, sid) = read.custom.parties.sub_and_sid()?;
         Ok(IdClaims {
             sub: sub.ok_or(Refusal::SubjectMissing)?,
             sid,
-            issued_at,
+            issued_at: times.map(|times| times.issued_at),
             authenticated_at,
         })
     })

@@ -3,10 +3,10 @@
 use std::{collections::HashMap, iter};
 
 use super::{
-    config::{App, SealKeys},
+    config::{App, Config},
     cookie::{self, Place, SetCookie},
     limits, pieces,
-    seal::{self, Authority, Contents, Owner},
+    seal::{self, Contents, Owner},
     session::{EndedBy, Session},
     time::Timestamp,
 };
@@ -90,7 +90,7 @@ impl Jar {
     /// Opens the seals in a `Cookie` header. What claims to be a seal and does not open is
     /// withheld, and so is a session cookie that is not sealed.
     #[must_use]
-    pub fn open(keys: &SealKeys, app: &App, header: &str, now: Timestamp) -> Self {
+    pub fn open(config: &Config, app: &App, header: &str, now: Timestamp) -> Self {
         let pairs = pairs(app, header);
         // Opening costs: other apps' cookies never take the places of the app's own.
         let (listed, others): (Vec<_>, Vec<_>) = pairs
@@ -108,9 +108,9 @@ impl Jar {
                 } else {
                     ((*value).to_owned(), 1)
                 };
-                let contents = seal::open(keys, app, name, &value)?;
+                let contents = seal::open(&config.seal_keys, app, name, &value)?;
                 // Changing the mode signs everybody in again once, and loses no logout.
-                let is_ours = contents.authority == Authority::Kv;
+                let is_ours = contents.authority == config.authority;
                 is_ours.then_some((position, Sealed { contents, pieces }))
             })
             .collect();

@@ -41,6 +41,22 @@ pub const KEY_REUSE_CHECK: Duration = Duration::from_secs(10);
 /// How often a request that waits for another's key fetch looks again.
 pub const KEY_SET_POLL: Duration = Duration::from_millis(50);
 
+/// Nodes of one OP have clocks of their own: a session that was there when a logout came is ended
+/// even if its login seems this much later.
+pub const OP_CLOCK_SPREAD: Duration = Duration::from_secs(10);
+/// Greatest `ledger_lease_seconds`: a logout takes effect that much later.
+pub const LEDGER_LEASE_MAX: Duration = Duration::from_mins(1);
+/// Leases that an isolate keeps.
+pub const LEASES: usize = 10_000;
+/// Time for a list of the ledger to carry out what an end demands before it answers.
+pub const LEDGER_INLINE: Duration = Duration::from_millis(1200);
+/// Ended sessions of a list that are dealt with at a time.
+pub const LEDGER_BATCH: usize = 64;
+/// Least and greatest pause before a list of the ledger tries again what an end demands.
+pub const LEDGER_RETRY_MIN: Duration = Duration::from_secs(1);
+/// See [`LEDGER_RETRY_MIN`].
+pub const LEDGER_RETRY_MAX: Duration = Duration::from_mins(5);
+
 /// KV has no common order of a birth and a logout: a session whose login is at most this much
 /// later than the logout is ended by it, and refused at birth.
 pub const KV_ORDER_MARGIN: Duration = Duration::from_secs(2);

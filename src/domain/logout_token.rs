@@ -7,13 +7,14 @@
 //! refused as encrypted. (8)-(11) are optional: a repeat does no harm (see `session`), and real OPs send
 //! a `sub` that differs from the ID token's.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
     claims::{self, MissingExp, Parties},
     config::App,
     jws::{self, Presence, TextClaim, Unverified},
+    limits,
     refusal::Refusal,
     time::Timestamp,
 };
@@ -23,8 +24,30 @@ use super::{
 pub struct LogoutClaims {
     /// Whose sessions end.
     pub target: Target,
-    /// `iat`: sessions that began later are not meant.
-    pub issued_at: Timestamp,
+    /// When it ordered it, by `iat`.
+    pub logout: Logout,
+}
+
+/// When a logout was ordered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Logout {
+    /// The logout token's `iat`: sessions that began later are not meant.
+    pub at: Timestamp,
+    /// Until when the token is taken.
+    pub valid_until: Timestamp,
+}
+
+impl Logout {
+    /// Until when a logout that was received at `now` is remembered: as long as its token may be
+    /// repeated, or a login may come that it covers; but no longer than any session lives.
+    #[must_use]
+    pub fn remembered_until(&self, now: Timestamp) -> Timestamp {
+        let births = now.plus(limits::LOGIN_MAX_AGE).plus(limits::REBIRTH_WINDOW);
+        let repeats = self
+            .valid_until
+            .min(now.plus(*limits::SESSION_LIFETIME_BOUNDS.end()));
+        births.max(repeats).plus(limits::CLOCK_SKEW_MAX)
+    }
 }
 
 /// Whom a logout ends (section 2.4: `sub`, `sid`, or both).
@@ -79,7 +102,7 @@ pub fn read(token: &str, app: &App, now: Timestamp) -> Result<Unverified<LogoutC
         let raw = &read.custom;
         // (4)
         raw.parties.check(app)?;
-        let issued_at = claims::check_times(&read, missing_exp, issuer.clock_skew, now)?;
+        let times = claims::check_times(&read, missing_exp, issuer.clock_skew, now)?;
         let raw = read.custom;
         // (6)
         if !orders_logout(&raw.events) {
@@ -99,6 +122,12 @@ pub fn read(token: &str, app: &App, now: Timestamp) -> Result<Unverified<LogoutC
             (Some(sub), None) => Target::Subject { sub },
             (None, None) => return Err(Refusal::SubjectMissing),
         };
-        Ok(LogoutClaims { target, issued_at })
+        Ok(LogoutClaims {
+            target,
+            logout: Logout {
+                at: times.issued_at,
+                valid_until: times.valid_until,
+            },
+        })
     })
 }

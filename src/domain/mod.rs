@@ -11,6 +11,8 @@ pub mod jar;
 pub mod jwks;
 pub mod jws;
 pub mod key_cache;
+pub mod leases;
+pub mod ledger;
 pub mod limits;
 pub mod logout_token;
 pub mod packed;

@@ -47,6 +47,8 @@ pub struct Contents {
 pub enum Authority {
     /// The KV namespace alone.
     Kv,
+    /// The ledger.
+    Ledger,
 }
 
 /// Whose a sealed cookie is, and since when.

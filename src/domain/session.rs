@@ -17,7 +17,7 @@ use super::{
 };
 
 /// A random name of 128 bits for one session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SessionId([u8; 16]);
 
@@ -26,6 +26,12 @@ impl SessionId {
     #[must_use]
     pub const fn from_random(bytes: [u8; 16]) -> Self {
         Self(bytes)
+    }
+
+    /// The 16 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
     }
 }
 
@@ -104,7 +110,7 @@ impl Session {
 }
 
 /// A login that asks to become a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Birth {
     /// The session it would be.
     pub session: Session,
@@ -169,16 +175,15 @@ impl Scope {
     }
 }
 
-/// The mark of a logout in KV: sessions with a login up to this moment have ended.
+/// A logout that was received: sessions with a login up to this moment have ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Mark(pub Timestamp);
 
 impl Mark {
-    /// Whether a session that began at `login` is ended by this mark, or refused at birth: one
-    /// line for both, because KV has no common order of the two.
+    /// Whether a session that began at `login` is covered, give or take `margin`.
     #[must_use]
-    pub fn covers(self, login: Timestamp) -> bool {
-        login <= self.0.plus(limits::KV_ORDER_MARGIN)
+    pub fn covers(self, login: Timestamp, margin: Duration) -> bool {
+        login <= self.0.plus(margin)
     }
 }
 
@@ -226,7 +231,7 @@ pub fn judge(
 ) -> Life {
     if session.is_over(lifetime, now) {
         Life::Ended(EndedBy::Lifetime)
-    } else if marks.cover(session.login) {
+    } else if marks.cover(session.login, limits::KV_ORDER_MARGIN) {
         Life::Ended(EndedBy::Mark)
     } else if !entry_exists && now >= session.registered_at.plus(limits::KV_ENTRY_LAG) {
         Life::Ended(EndedBy::Deletion)
@@ -236,7 +241,7 @@ pub fn judge(
 }
 
 /// Why a login does not become a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum BirthRefused {
     /// A logout covers it.
     LoggedOut,
@@ -269,21 +274,22 @@ pub struct Marks {
 }
 
 impl Marks {
-    fn cover(&self, login: Timestamp) -> bool {
+    fn cover(&self, login: Timestamp, margin: Duration) -> bool {
         [self.sid, self.subject]
             .into_iter()
             .flatten()
-            .any(|mark| mark.covers(login))
+            .any(|mark| mark.covers(login, margin))
     }
 }
 
-/// Decides whether a login becomes a session.
+/// Decides whether a login becomes a session. `margin` is how much later than a logout it may be
+/// and be covered all the same, where nobody knows which of the two came first.
 ///
 /// # Errors
 /// [`BirthRefused`].
-pub fn admit(birth: &Birth, marks: &Marks) -> Result<(), BirthRefused> {
+pub fn admit(birth: &Birth, marks: &Marks, margin: Duration) -> Result<(), BirthRefused> {
     let session = &birth.session;
-    if marks.cover(session.login) {
+    if marks.cover(session.login, margin) {
         return Err(BirthRefused::LoggedOut);
     }
     if session.registered_at > session.login.plus(limits::LOGIN_MAX_AGE) {

@@ -34,6 +34,12 @@ impl Timestamp {
             .then(|| Self::from_seconds(seconds as i64))
     }
 
+    /// Milliseconds since the epoch.
+    #[must_use]
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
     /// Whole seconds since the epoch, rounded down.
     #[must_use]
     pub const fn seconds(self) -> i64 {

@@ -4,21 +4,23 @@ use std::{cell::OnceCell, rc::Rc};
 
 use js_sys::{JSON, Object, Reflect};
 use wasm_bindgen::{JsCast as _, JsValue};
-use worker::{Env, Fetcher, console_error};
+use worker::{Env, Fetcher, console_error, console_log};
 
-use super::{kv::Namespace, runtime::Runtime};
+use super::{deadline::Deadline, kv, ledger, runtime::Runtime, store::Store};
 use crate::{
-    app::{
-        kv_sessions::{Budget, KvSessions},
-        ports::World as _,
+    app::{budget::Budget, kv_sessions::KvSessions, ledger::LedgerSessions, ports::World as _},
+    domain::{
+        config::{self, App, Config},
+        seal::Authority,
     },
-    domain::config::{self, App, Config},
 };
 
 /// The bindings of one request, over the configuration of the isolate.
 pub(super) struct Bindings {
     pub(super) config: Rc<Config>,
-    pub(super) kv: Namespace,
+    pub(super) kv: kv::Namespace,
+    /// None where sessions live in KV alone.
+    pub(super) ledger: Option<ledger::Namespace>,
     pub(super) assets: Option<Fetcher>,
     pub(super) world: Runtime,
     pub(super) env: Env,
@@ -31,7 +33,7 @@ thread_local! {
 
 impl Bindings {
     /// `None` if the configuration or a binding is wrong; the log says how.
-    pub(super) fn of(env: &Env) -> Option<Self> {
+    pub(super) fn of(env: &Env, deadline: Option<Deadline>) -> Option<Self> {
         let config = CONFIG.with(|cell| cell.get_or_init(|| read_config(env)).clone())?;
         let Ok(kv) = env.kv("SESSIONS") else {
             report("SESSIONS: the KV namespace is not bound");
@@ -39,15 +41,30 @@ impl Bindings {
         };
         Some(Self {
             config,
-            kv: Namespace(kv),
+            kv: kv::Namespace(kv),
+            ledger: env.durable_object(LEDGER).ok().map(ledger::Namespace),
             assets: env.assets("ASSETS").ok(),
-            world: Runtime,
+            world: Runtime { deadline },
             env: env.clone(),
         })
     }
 
     /// The sessions of an app.
-    pub(super) fn sessions(&self, app: &App) -> KvSessions<'_, Runtime, Namespace> {
+    pub(super) fn sessions(&self, app: &App) -> Store<'_> {
+        match &self.ledger {
+            Some(ledger) => Store::Ledger(LedgerSessions {
+                world: &self.world,
+                kv: &self.kv,
+                ledger,
+                lifetime: app.session_lifetime,
+                lease: app.ledger_lease,
+            }),
+            None => Store::Kv(self.kv_sessions(app)),
+        }
+    }
+
+    /// Those of an app in KV alone.
+    pub(super) fn kv_sessions(&self, app: &App) -> KvSessions<'_, Runtime, kv::Namespace> {
         KvSessions {
             world: &self.world,
             kv: &self.kv,
@@ -56,6 +73,11 @@ impl Bindings {
         }
     }
 }
+
+/// The binding of the ledger.
+const LEDGER: &str = "LEDGER";
+/// What is told at the start where it is not bound.
+const KV_ALONE: &str = r#"{"code":"ledger_not_bound","guarantee":"a logout takes effect when KV shows it: typically within a minute"}"#;
 
 fn read_config(env: &Env) -> Option<Rc<Config>> {
     let mut variables = Vec::new();
@@ -82,7 +104,13 @@ fn read_config(env: &Env) -> Option<Rc<Config>> {
             variables.push((name, json.unwrap_or_default()));
         }
     }
-    match config::parse(&variables, Runtime.now()) {
+    let authority = if env.durable_object(LEDGER).is_ok() {
+        Authority::Ledger
+    } else {
+        console_log!("{KV_ALONE}");
+        Authority::Kv
+    };
+    match config::parse(&variables, authority, Runtime { deadline: None }.now()) {
         Ok(config) => {
             let bound = |name: &&str| env.service(name).is_ok();
             let missing: Vec<_> = config.services().filter(|name| !bound(name)).collect();

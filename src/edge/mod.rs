@@ -2,18 +2,25 @@
 
 mod back_channel;
 mod bindings;
+mod deadline;
 mod http;
 mod kv;
+mod ledger;
 mod pages;
 mod proxy;
+mod rows;
 mod runtime;
+mod store;
 mod webcrypto;
 
 use std::rc::Rc;
 
-use worker::{Context, Env, ScheduleContext, ScheduledEvent, event};
+use js_sys::Promise;
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use wasm_bindgen_futures::future_to_promise;
+use worker::{Context, Env, ScheduleContext, ScheduledEvent, event, worker_sys};
 
-use self::bindings::Bindings;
+use self::{bindings::Bindings, deadline::Deadline};
 use crate::{
     app::{
         front::{Front, Unmatched},
@@ -30,14 +37,28 @@ fn start() {
     console_error_panic_hook::set_once();
 }
 
-/// Every request of every host comes in here.
-#[event(fetch)]
-async fn fetch(
+/// Every request of every host comes in here. Not by `#[event(fetch)]`: a deadline has to hold even
+/// if this instance dies, so the answer is not its alone.
+#[wasm_bindgen(js_name = fetch)]
+#[expect(unreachable_pub, reason = "it is what the module exports")]
+pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) -> Promise {
+    let deadline = Deadline::new();
+    let client = deadline.clone();
+    let work = async move {
+        let answer = serve(request, env, Context::new(context), deadline).await;
+        let answer = answer.or_else(|_| http::plain(500, "Internal error.\n"));
+        answer.map(JsValue::from).map_err(JsValue::from)
+    };
+    client.over(&future_to_promise(work))
+}
+
+async fn serve(
     request: web_sys::Request,
     env: Env,
     context: Context,
+    deadline: Deadline,
 ) -> worker::Result<web_sys::Response> {
-    let Some(bindings) = Bindings::of(&env) else {
+    let Some(bindings) = Bindings::of(&env, Some(deadline)) else {
         // Never forwarded: what the gate would have decided is unknown. The log says why.
         return http::plain(500, "edge-logout is not configured correctly.\n");
     };
@@ -84,12 +105,13 @@ async fn fetch(
     }
 }
 
-/// The cron trigger: tidies up after past logouts.
+/// The cron trigger: tidies up after past logouts, where KV is all there is.
 #[event(scheduled)]
 async fn scheduled(_: ScheduledEvent, env: Env, _: ScheduleContext) {
-    if let Some(bindings) = Bindings::of(&env)
+    if let Some(bindings) = Bindings::of(&env, None)
+        && bindings.ledger.is_none()
         && let Some(app) = bindings.config.apps.first()
     {
-        logout::sweep(&bindings.world, &bindings.sessions(app)).await;
+        logout::sweep(&bindings.world, &bindings.kv_sessions(app)).await;
     }
 }

@@ -10,21 +10,26 @@ use wasm_bindgen::JsCast as _;
 use web_sys::{AbortSignal, Headers, RequestCache, RequestInit, RequestRedirect, Response};
 use worker::{Delay, console_log};
 
-use super::{http, webcrypto};
+use super::{deadline::Deadline, http, webcrypto};
 use crate::{
     app::{
         audit::Event,
         ports::{Unavailable, World},
     },
     domain::{
-        jwks::PublicKey, jws::Algorithm, key_cache::KeyCache, limits, time::Timestamp, url::HttpUrl,
+        jwks::PublicKey, jws::Algorithm, key_cache::KeyCache, leases::Leases, limits,
+        time::Timestamp, url::HttpUrl,
     },
 };
 
-/// The Workers runtime.
-pub(super) struct Runtime;
+/// The Workers runtime, for one request.
+pub(super) struct Runtime {
+    /// Where a client waits for the answer.
+    pub(super) deadline: Option<Deadline>,
+}
 
 thread_local! {
+    static LEASES: RefCell<Leases> = RefCell::default();
     static KEY_CACHES: RefCell<HashMap<String, KeyCache>> = RefCell::default();
     static KNOWN: RefCell<HashSet<String>> = RefCell::default();
 }
@@ -43,6 +48,13 @@ impl World for Runtime {
 
     async fn sleep(&self, span: Duration) {
         Delay::from(span).await;
+    }
+
+    async fn deadline(&self, span: Duration) {
+        match &self.deadline {
+            Some(deadline) => deadline.passes(span).await,
+            None => self.sleep(span).await,
+        }
     }
 
     fn random<const N: usize>(&self) -> Result<[u8; N], Unavailable> {
@@ -93,6 +105,10 @@ impl World for Runtime {
 
     fn with_key_cache<T>(&self, issuer: &str, use_it: impl FnOnce(&mut KeyCache) -> T) -> T {
         KEY_CACHES.with_borrow_mut(|caches| use_it(caches.entry(issuer.to_owned()).or_default()))
+    }
+
+    fn with_leases<T>(&self, use_it: impl FnOnce(&mut Leases) -> T) -> T {
+        LEASES.with_borrow_mut(use_it)
     }
 
     fn is_news(&self, fact: String) -> bool {

@@ -11,7 +11,7 @@ use crate::{
         gate::{Exchange, Outgoing},
         jar::Standing,
         pieces,
-        seal::{self, Authority, Contents, Owner},
+        seal::{self, Contents, Owner},
         session::Session,
         time::Timestamp,
     },
@@ -184,7 +184,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
             self.report("wide_session_cookie_sealed", line);
         }
         let contents = Contents {
-            authority: Authority::Kv,
+            authority: self.config.authority,
             owner,
             attributes: line.attributes_at(exchange.path),
             value: line.value.clone(),

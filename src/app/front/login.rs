@@ -4,7 +4,7 @@ use super::{Front, Own, OwnKind, Reply, announcement::Announced, answer::Answer}
 use crate::{
     app::{
         audit::{Class, Event},
-        ports::{Sessions, World, within},
+        ports::{Sessions, World, in_time},
         verify::{NotVerified, verify},
     },
     domain::{
@@ -105,7 +105,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
             authenticated_at: claims.authenticated_at,
             has_sid: claims.sid.is_some(),
         };
-        let registered = within(
+        let registered = in_time(
             self.world,
             limits::GATE_DEADLINE,
             self.sessions.register(&birth),

@@ -12,7 +12,7 @@ use self::answer::Answer;
 pub use self::unmatched::Unmatched;
 use super::{
     audit::{Class, Event},
-    ports::{Sessions, Unavailable, World, within},
+    ports::{Sessions, Unavailable, World, in_time},
 };
 pub use crate::domain::gate::Request;
 use crate::domain::{
@@ -186,7 +186,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         let jar = if self.app.is_anonymous_at(path) {
             Jar::without_sessions(header, |name| self.app.session_cookies.may_mean(name))
         } else {
-            Jar::open(&self.config.seal_keys, self.app, header, arrived)
+            Jar::open(self.config, self.app, header, arrived)
         };
         if jar.is_cut()
             && self
@@ -274,7 +274,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         let mut standing = Standing::Anonymous;
         for session in jar.sessions() {
             let work = self.sessions.alive(&session);
-            match within(self.world, limits::GATE_DEADLINE, work).await? {
+            match in_time(self.world, limits::GATE_DEADLINE, work).await? {
                 Life::Alive => return Ok(Standing::Live(session)),
                 Life::Ended(by) => {
                     let of = session.sid.0.short();
@@ -293,7 +293,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
     /// if the store fails, the user's request does not.
     async fn end_one(&self, session: &Session, done: &'static str) {
         let work = self.sessions.end_one(session);
-        let code = match within(self.world, limits::GATE_DEADLINE, work).await {
+        let code = match in_time(self.world, limits::GATE_DEADLINE, work).await {
             Ok(()) => done,
             Err(_) => "left_session_not_deleted",
         };

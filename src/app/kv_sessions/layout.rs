@@ -17,18 +17,10 @@ use crate::{
     domain::{
         digest::Digest,
         limits,
-        session::{Mark, Marks, Session, SessionId, SidKey, SubjectKey},
+        session::{Mark, Marks, Session, SidKey, SubjectKey},
         time::Timestamp,
     },
 };
-
-/// The value of `session/<id>`: for a person who looks; the key's existence is what counts.
-#[derive(Serialize)]
-pub(super) struct Entry {
-    pub(super) login: i64,
-    pub(super) registered_at: i64,
-    pub(super) expires: i64,
-}
 
 /// The metadata of an index key.
 #[derive(Serialize, Deserialize)]
@@ -108,10 +100,6 @@ impl Index {
     }
 }
 
-pub(super) fn entry_key(id: &SessionId) -> String {
-    format!("session/{id}")
-}
-
 pub(super) fn mark_keys(session: &Session) -> [String; 2] {
     [
         Index::from(session.sid).mark_key(),
@@ -166,8 +154,4 @@ pub(super) fn mark_ttl(lifetime: Duration) -> Duration {
         .saturating_add(limits::LOGIN_MAX_AGE)
         .saturating_add(limits::CLOCK_SKEW_MAX)
         .saturating_add(limits::KV_MIN_TTL)
-}
-
-pub(super) fn encode(value: &impl Serialize) -> Result<String, Unavailable> {
-    serde_json::to_string(value).map_err(|_| Unavailable("kv_value_not_encodable"))
 }

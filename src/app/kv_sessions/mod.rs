@@ -9,7 +9,7 @@
 mod layout;
 mod sweep;
 
-use std::{cell::Cell, time::Duration};
+use std::time::Duration;
 
 use futures_util::{
     StreamExt as _,
@@ -18,14 +18,18 @@ use futures_util::{
 };
 
 use self::layout::{
-    Entry, Found, Index, IndexMetadata, Pending, encode, entry_key, found, mark_keys, mark_ttl,
-    read_mark, read_marks,
+    Found, Index, IndexMetadata, Pending, found, mark_keys, mark_ttl, read_mark, read_marks,
 };
 pub use self::sweep::Swept;
-use super::ports::{Ended, Kv, Sessions, Unavailable, World, within};
+use super::{
+    budget::Budget,
+    entry,
+    ports::{Ended, Kv, Sessions, Unavailable, World, within},
+};
 use crate::domain::{
     digest::Digest,
     limits,
+    logout_token::Logout,
     session::{self, Birth, BirthRefused, EndedBy, Life, Mark, Scope, Session, SubjectKey},
     time::Timestamp,
 };
@@ -40,33 +44,6 @@ pub struct KvSessions<'a, W, K> {
     pub lifetime: Duration,
     /// What this request may still spend on tidying up.
     pub budget: Budget,
-}
-
-/// KV operations that may still be done.
-pub struct Budget(Cell<usize>);
-
-impl Budget {
-    /// A budget of that many operations.
-    #[must_use]
-    pub const fn of(operations: usize) -> Self {
-        Self(Cell::new(operations))
-    }
-
-    /// Takes `cost` out, if that much is left.
-    fn take(&self, cost: usize) -> bool {
-        let Some(left) = self.0.get().checked_sub(cost) else {
-            return false;
-        };
-        self.0.set(left);
-        true
-    }
-
-    /// Takes out as many times `cost` as there is left, at most `times`; gives how many.
-    fn take_times(&self, cost: usize, times: usize) -> usize {
-        let times = times.min(self.0.get().checked_div(cost).unwrap_or(0));
-        self.take(cost.saturating_mul(times));
-        times
-    }
 }
 
 /// Deletions per session: its entry and both indexes.
@@ -137,7 +114,7 @@ impl<W: World, K: Kv> KvSessions<'_, W, K> {
         lifetime: Duration,
     ) -> Result<(), Unavailable> {
         let index = &target.index;
-        let pending = encode(&Pending {
+        let pending = entry::encode(&Pending {
             kind: index.kind,
             hash: index.hash.to_string(),
             logout: logout.seconds(),
@@ -188,7 +165,7 @@ impl<W: World, K: Kv> KvSessions<'_, W, K> {
             for found in found(&page) {
                 match found {
                     None => ended.unreadable = ended.unreadable.saturating_add(1),
-                    Some(found) if !Mark(logout).covers(found.login) => {
+                    Some(found) if !Mark(logout).covers(found.login, limits::KV_ORDER_MARGIN) => {
                         ended.later = ended.later.saturating_add(1);
                     }
                     Some(found) => {
@@ -242,31 +219,22 @@ impl<W: World, K: Kv> Sessions for KvSessions<'_, W, K> {
     async fn register(&self, birth: &Birth) -> Result<Result<(), BirthRefused>, Unavailable> {
         let session = &birth.session;
         let marks = read_marks(&self.kv.get_many(&mark_keys(session)).await?)?;
-        if let Err(refused) = session::admit(birth, &marks) {
+        if let Err(refused) = session::admit(birth, &marks, limits::KV_ORDER_MARGIN) {
             return Ok(Err(refused));
         }
         let id = session.id.to_string();
-        let ttl = session
-            .expires
-            .since(self.world.now())
-            .max(limits::KV_MIN_TTL);
-        let entry = encode(&Entry {
-            login: session.login.seconds(),
-            registered_at: session.registered_at.seconds(),
-            expires: session.expires.seconds(),
-        })?;
+        let ttl = entry::ttl(session, self.world.now());
         let metadata = |other: Digest| {
-            encode(&IndexMetadata {
+            entry::encode(&IndexMetadata {
                 login: session.login.seconds(),
                 other: other.to_string(),
             })
         };
         let (of_sid, of_subject) = (metadata(session.subject.0)?, metadata(session.sid.0)?);
-        let entry_key = entry_key(&session.id);
         let sid_key = Index::from(session.sid).key(&id);
         let subject_key = Index::from(session.subject).key(&id);
         try_join3(
-            self.kv.put(&entry_key, &entry, None, ttl),
+            entry::write(self.kv, session, self.world.now()),
             self.kv.put(&sid_key, "", Some(&of_sid), ttl),
             self.kv.put(&subject_key, "", Some(&of_subject), ttl),
         )
@@ -280,7 +248,7 @@ impl<W: World, K: Kv> Sessions for KvSessions<'_, W, K> {
             return Ok(Life::Ended(EndedBy::Lifetime));
         }
         let [sid_mark, subject_mark] = mark_keys(session);
-        let keys = [entry_key(&session.id), sid_mark, subject_mark];
+        let keys = [entry::key(&session.id), sid_mark, subject_mark];
         let values = self.kv.get_many(&keys).await?;
         let [entry, marks @ ..] = values.as_slice() else {
             return Err(Unavailable("kv_answer_incomplete"));
@@ -298,9 +266,10 @@ impl<W: World, K: Kv> Sessions for KvSessions<'_, W, K> {
     async fn end(
         &self,
         scope: &Scope,
-        logout: Timestamp,
+        logout: &Logout,
         deadline: Timestamp,
     ) -> Result<Ended, Unavailable> {
+        let logout = logout.at;
         let mut targets = Target::of(scope);
         if let Some(sid) = targets.iter().find(|target| target.widens) {
             for subject in self.subjects(&sid.index).await? {
@@ -340,7 +309,7 @@ impl<W: World, K: Kv> Sessions for KvSessions<'_, W, K> {
     async fn end_one(&self, session: &Session) -> Result<(), Unavailable> {
         let id = session.id.to_string();
         self.delete(&[
-            entry_key(&session.id),
+            entry::key(&session.id),
             Index::from(session.subject).key(&id),
             Index::from(session.sid).key(&id),
         ])

@@ -469,10 +469,11 @@ fn of_two_logouts_at_once_both_take_effect_in_the_end() {
     let sessions = scene.kv.sessions(&scene.shop);
     let scope = Scope::Subject(between.subject);
     let deadline = NOW.plus(limits::BACK_CHANNEL_DEADLINE);
-    let [later, earlier] = [30, 0].map(|offset| {
-        let logout = Timestamp::from_seconds(NOW.seconds() + offset);
-        sessions.end(&scope, logout, deadline)
+    let [later, earlier] = [30, 0].map(|offset| Logout {
+        at: Timestamp::from_seconds(NOW.seconds() + offset),
+        valid_until: deadline,
     });
+    let [later, earlier] = [&later, &earlier].map(|logout| sessions.end(&scope, logout, deadline));
     let (later, earlier) = block_on(futures_util::future::join(later, earlier));
     assert!(later.is_ok() && earlier.is_ok());
     assert_eq!(scene.entries(), Vec::<String>::new(), "deleted at once");

@@ -9,6 +9,7 @@ use crate::domain::{
     digest::Digest,
     limits,
     route::{self, Route},
+    seal::Authority,
     time::Timestamp,
     url::{self, HttpUrl, Schemes},
 };
@@ -23,6 +24,7 @@ pub(super) struct Known<'a> {
     pub(super) all_issuers: bool,
     /// The app's secret for announcements.
     pub(super) announce_key: Option<&'a str>,
+    pub(super) authority: Authority,
     pub(super) now: Timestamp,
 }
 
@@ -66,6 +68,12 @@ pub(super) fn read_app(name: &str, fields: &mut Fields<'_>, known: &Known<'_>) -
         );
     }
 
+    let ledger_lease = fields.seconds("ledger_lease_seconds").unwrap_or_default();
+    if ledger_lease > limits::LEDGER_LEASE_MAX {
+        fields.problem("ledger_lease_seconds", "must be at most 60");
+    } else if !ledger_lease.is_zero() && known.authority != Authority::Ledger {
+        fields.problem("ledger_lease_seconds", "needs the binding LEDGER");
+    }
     if !limits::SESSION_LIFETIME_BOUNDS.contains(&session_lifetime) {
         fields.problem("session_lifetime", "must be from 60 to 2592000 seconds");
     }
@@ -109,6 +117,7 @@ pub(super) fn read_app(name: &str, fields: &mut Fields<'_>, known: &Known<'_>) -
         on_ended: on_ended?,
         anonymous_paths,
         session_lifetime,
+        ledger_lease,
     })
 }
 

@@ -16,6 +16,7 @@ use super::{
     digest::Digest,
     jws::{Algorithm, Types},
     route::{self, Route},
+    seal::Authority,
     time::Timestamp,
     url::{self, HttpUrl, Schemes},
 };
@@ -29,6 +30,8 @@ pub struct Config {
     pub hosts: Vec<HostRule>,
     /// The keys that seal cookies.
     pub seal_keys: SealKeys,
+    /// Who says whether sessions live.
+    pub authority: Authority,
     /// KV operations that one request or cron run may spend on tidying up.
     pub kv_operations: usize,
 }
@@ -134,6 +137,8 @@ pub struct App {
     pub anonymous_paths: Vec<String>,
     /// How long a session may live, whatever else happens.
     pub session_lifetime: Duration,
+    /// How long an isolate believes the ledger that a session lives.
+    pub ledger_lease: Duration,
 }
 
 impl App {

@@ -11,6 +11,7 @@ use super::{
 use crate::domain::{
     jws::{Algorithm, Types},
     limits,
+    seal::Authority,
     time::Timestamp,
     url::{HttpUrl, Schemes},
 };
@@ -20,7 +21,11 @@ use crate::domain::{
 ///
 /// # Errors
 /// Every [`Problem`] there is.
-pub fn parse(variables: &[(String, String)], now: Timestamp) -> Result<Config, Vec<Problem>> {
+pub fn parse(
+    variables: &[(String, String)],
+    authority: Authority,
+    now: Timestamp,
+) -> Result<Config, Vec<Problem>> {
     let mut problems = Vec::new();
     let mut variables: Vec<_> = variables.iter().collect();
     variables.sort();
@@ -63,6 +68,7 @@ pub fn parse(variables: &[(String, String)], now: Timestamp) -> Result<Config, V
                 issuers: &issuers,
                 all_issuers: all_issuers_known,
                 announce_key: value_of(&format!("ANNOUNCE_KEY_{app_name}")),
+                authority,
                 now,
             };
             if let Some(app) = read_app(app_name, &mut fields, &known) {
@@ -110,6 +116,7 @@ pub fn parse(variables: &[(String, String)], now: Timestamp) -> Result<Config, V
             apps,
             hosts,
             seal_keys,
+            authority,
             kv_operations,
         }),
         _ => Err(problems),

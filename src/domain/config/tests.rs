@@ -24,13 +24,14 @@ fn variables(change: impl FnOnce(&mut Value)) -> Vec<(String, String)> {
 }
 
 fn problems(change: impl FnOnce(&mut Value)) -> Vec<String> {
-    let problems = parse(&variables(change), NOW).expect_err("a wrong configuration was accepted");
+    let problems = parse(&variables(change), Authority::Kv, NOW)
+        .expect_err("a wrong configuration was accepted");
     problems.iter().map(ToString::to_string).collect()
 }
 
 #[test]
 fn the_least_that_is_needed_has_the_documented_defaults() {
-    let config = parse(&variables(|_| {}), NOW).unwrap();
+    let config = parse(&variables(|_| {}), Authority::Kv, NOW).unwrap();
     let app = &config.apps[0];
     assert_eq!(
         (app.name.as_str(), app.client_id.as_str()),
@@ -66,6 +67,7 @@ fn the_discovery_address_is_appended_to_the_issuers_path() {
                 all["ISSUER_MAIN"]["issuer"] = json!(issuer);
                 all["APP_SHOP"]["issuer"] = json!(issuer);
             }),
+            Authority::Kv,
             NOW,
         )
         .unwrap();
@@ -353,7 +355,7 @@ fn two_apps_cannot_claim_one_place() {
 
 #[test]
 fn nothing_to_protect_is_a_problem() {
-    let found = parse(&[], NOW).unwrap_err();
+    let found = parse(&[], Authority::Kv, NOW).unwrap_err();
     let fields: Vec<_> = found.iter().map(|problem| problem.field.as_str()).collect();
     assert_eq!(fields, ["APP_*", "SEAL_KEYS"]);
 }
@@ -402,7 +404,10 @@ fn seal_keys_are_checked_and_never_told() {
         assert!(found[0].starts_with(expected), "{found:?}");
         assert!(!found.join(" ").contains(&secret));
     }
-    let shown = format!("{:?}", parse(&variables(|_| {}), NOW).unwrap());
+    let shown = format!(
+        "{:?}",
+        parse(&variables(|_| {}), Authority::Kv, NOW).unwrap()
+    );
     assert!(!shown.contains("7, 7"), "Debug shows no key");
 }
 
@@ -423,6 +428,7 @@ fn what_is_optional_is_read() {
             all["HOST_MAIN"] = json!({ "host": "APP.example", "unmatched": "pass" });
             all["HOST_OTHER"] = json!({ "host": "localhost:8787", "unmatched": "refuse" });
         }),
+        Authority::Kv,
         NOW,
     )
     .unwrap();

@@ -38,7 +38,11 @@ fn session(login: Timestamp, registered_at: Timestamp) -> Session {
 #[test]
 fn a_mark_covers_logins_up_to_the_margin() {
     for (login, covered) in [(-1, true), (0, true), (2, true), (3, false)] {
-        assert_eq!(Mark(T).covers(at(login)), covered, "{login}");
+        assert_eq!(
+            Mark(T).covers(at(login), limits::KV_ORDER_MARGIN),
+            covered,
+            "{login}"
+        );
     }
 }
 
@@ -115,7 +119,11 @@ fn a_covered_login_is_not_born() {
                     Ok(())
                 };
                 assert_eq!(
-                    admit(&birth(0, 1, authenticated_at), &marks),
+                    admit(
+                        &birth(0, 1, authenticated_at),
+                        &marks,
+                        limits::KV_ORDER_MARGIN
+                    ),
                     expected,
                     "{mark}"
                 );
@@ -142,7 +150,7 @@ fn soon_after_a_logout_a_login_needs_a_newer_authentication() {
         (61, None, Ok(()), Ok(())),
     ] {
         let birth = birth(login, login, authenticated_at);
-        let found = marked(0).map(|marks| admit(&birth, &marks));
+        let found = marked(0).map(|marks| admit(&birth, &marks, limits::KV_ORDER_MARGIN));
         assert_eq!(found, [by_sid, by_subject], "{login} {authenticated_at:?}");
     }
 }
@@ -155,14 +163,18 @@ fn without_a_sid_nothing_tells_a_login_from_the_session_that_ended() {
     };
     for marks in marked(0) {
         let refused = Err(BirthRefused::NotReauthenticated);
-        assert_eq!(admit(&birth, &marks), refused);
+        assert_eq!(admit(&birth, &marks, limits::KV_ORDER_MARGIN), refused);
     }
 }
 
 #[test]
 fn an_old_id_token_begins_nothing() {
     for (age, expected) in [(600, Ok(())), (601, Err(BirthRefused::TooOld))] {
-        assert_eq!(admit(&birth(0, age, None), &NONE), expected, "{age}");
+        assert_eq!(
+            admit(&birth(0, age, None), &NONE, limits::KV_ORDER_MARGIN),
+            expected,
+            "{age}"
+        );
     }
 }
 

@@ -14,9 +14,9 @@ const SECRETS = /eyJ|el1\.|alice|user-subject|"s1"|secret/;
 /**
  * Starts it; `issuerPath` is the path of the issuer, `bindings` replace or add variables, `services`
  * are Workers to bind, `entry` is a file of support/ around the built one; `bare` leaves nothing but
- * workerd and the Worker between client and app.
+ * workerd and the Worker between client and app; `ledger` binds the ledger.
  */
-export async function startWorld({ issuerPath, bindings, services, entry, bare } = {}) {
+export async function startWorld({ issuerPath, bindings, services, entry, bare, ledger } = {}) {
   const op = await startTestOp({ path: issuerPath });
   const logs = [];
   const leaks = [];
@@ -42,7 +42,7 @@ export async function startWorld({ issuerPath, bindings, services, entry, bare }
   const { origin: _, ...direct } = app('direct');
   direct.routes = [`127.0.0.1:${origin.address().port}/direct`];
   const worker = await startWorker({
-    config: fileURLToPath(new URL('worker.toml', import.meta.url)),
+    config: fileURLToPath(new URL(ledger ? 'ledger.toml' : 'worker.toml', import.meta.url)),
     entry: entry && fileURLToPath(new URL(entry, import.meta.url)),
     services,
     bare,

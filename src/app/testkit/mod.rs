@@ -19,8 +19,9 @@ use serde_json::{Value, json};
 
 use super::{
     audit::Event,
+    budget::Budget,
     front::{Forward, Origin, Reply},
-    kv_sessions::{Budget, KvSessions},
+    kv_sessions::KvSessions,
     logout::Delivery,
     ports::{Body, Kv, Page, Unavailable, World},
 };
@@ -29,13 +30,19 @@ use crate::domain::{
     jwks::{Material, PublicKey},
     jws::Algorithm,
     key_cache::KeyCache,
+    leases::Leases,
     limits,
     refusal::Refusal,
+    seal::Authority,
     time::Timestamp,
     url::HttpUrl,
 };
 
+mod ledger;
+
 pub use pollster::block_on;
+
+pub use self::ledger::{FakeLedger, MemoryRows, Table};
 
 pub const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 pub const ISSUER: &str = "https://op.example/";
@@ -86,7 +93,7 @@ fn configured(issuer: &Value, shop: &Value, seal_keys: &Value) -> Config {
         ("SEAL_KEYS".to_owned(), seal_keys.to_string()),
         ("ANNOUNCE_KEY_SHOP".to_owned(), ANNOUNCE_KEY.to_owned()),
     ];
-    config::parse(&variables, NOW).unwrap()
+    config::parse(&variables, Authority::Kv, NOW).unwrap()
 }
 
 pub fn app(config: &Config, name: &str) -> Rc<App> {
@@ -104,7 +111,7 @@ pub struct Signer(RsaPrivateKey);
 impl Signer {
     pub fn new() -> Self {
         let jwk: JsonWebKey<'_> =
-            serde_json::from_str(include_str!("../../tests/vectors/rs256.jwk.json")).unwrap();
+            serde_json::from_str(include_str!("../../../tests/vectors/rs256.jwk.json")).unwrap();
         Self(RsaPrivateKey::try_from(&jwk).unwrap())
     }
 
@@ -147,7 +154,7 @@ impl Signer {
 /// The key set that the OP publishes.
 pub fn key_set() -> String {
     let jwk: Value =
-        serde_json::from_str(include_str!("../../tests/vectors/rs256.jwk.json")).unwrap();
+        serde_json::from_str(include_str!("../../../tests/vectors/rs256.jwk.json")).unwrap();
     json!({ "keys": [{ "kty": "RSA", "kid": "op-1", "n": jwk["n"], "e": jwk["e"] }] }).to_string()
 }
 
@@ -167,6 +174,7 @@ pub struct FakeWorld {
     pub log: RefCell<Vec<String>>,
     random: Cell<u8>,
     caches: RefCell<HashMap<String, KeyCache>>,
+    leases: RefCell<Leases>,
     known: RefCell<Vec<String>>,
 }
 
@@ -180,6 +188,7 @@ impl FakeWorld {
             log: RefCell::default(),
             random: Cell::default(),
             caches: RefCell::default(),
+            leases: RefCell::default(),
             known: RefCell::default(),
         }
     }
@@ -209,6 +218,10 @@ impl World for FakeWorld {
             yield_once().await;
         }
         self.pass(span);
+    }
+
+    async fn deadline(&self, span: Duration) {
+        self.sleep(span).await;
     }
 
     fn random<const N: usize>(&self) -> Result<[u8; N], Unavailable> {
@@ -249,6 +262,10 @@ impl World for FakeWorld {
                 .entry(issuer.to_owned())
                 .or_default(),
         )
+    }
+
+    fn with_leases<T>(&self, use_it: impl FnOnce(&mut Leases) -> T) -> T {
+        use_it(&mut self.leases.borrow_mut())
     }
 
     fn is_news(&self, fact: String) -> bool {

@@ -1,0 +1,54 @@
+//! A session's entry in KV: its record, whoever says whether it lives.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::ports::{Kv, Unavailable};
+use crate::domain::{
+    limits,
+    session::{Session, SessionId},
+    time::Timestamp,
+};
+
+/// For a person who looks; the key's existence is what counts. In seconds.
+#[derive(Serialize)]
+struct Entry {
+    login: i64,
+    registered_at: i64,
+    expires: i64,
+}
+
+/// Its key.
+#[must_use]
+pub fn key(id: &SessionId) -> String {
+    format!("session/{id}")
+}
+
+/// How long what stands for a session lasts in KV.
+#[must_use]
+pub fn ttl(session: &Session, now: Timestamp) -> Duration {
+    session.expires.since(now).max(limits::KV_MIN_TTL)
+}
+
+/// Writes it.
+///
+/// # Errors
+/// [`Unavailable`]: it may have been written or not.
+pub async fn write(kv: &impl Kv, session: &Session, now: Timestamp) -> Result<(), Unavailable> {
+    let entry = encode(&Entry {
+        login: session.login.seconds(),
+        registered_at: session.registered_at.seconds(),
+        expires: session.expires.seconds(),
+    })?;
+    kv.put(&key(&session.id), &entry, None, ttl(session, now))
+        .await
+}
+
+/// What is stored, as JSON.
+///
+/// # Errors
+/// [`Unavailable`] if it cannot be encoded, which should not happen.
+pub fn encode(value: &impl Serialize) -> Result<String, Unavailable> {
+    serde_json::to_string(value).map_err(|_| Unavailable("kv_value_not_encodable"))
+}

@@ -1,0 +1,227 @@
+//! One list of the ledger: answers commands, and carries out what ends demand.
+
+use std::cell::Cell;
+
+use futures_util::{StreamExt as _, stream};
+
+use super::protocol::{Answer, Command, Elsewhere, Order, Outcome};
+use crate::{
+    app::{
+        audit::{Class, Event},
+        budget::Budget,
+        entry,
+        ports::{Ended, Kv, Ledger, Unavailable, World, within},
+    },
+    domain::{
+        ledger::{self, List, Row, Rows, Scope},
+        limits,
+        logout_token::Logout,
+        session::{SessionId, SubjectKey},
+        time::Timestamp,
+    },
+};
+
+/// A list, and what it needs of the world.
+pub struct Object<'a, W, K, L, R> {
+    /// For the clock and the log.
+    pub world: &'a W,
+    /// Where the entries of its sessions are.
+    pub kv: &'a K,
+    /// The other lists.
+    pub ledger: &'a L,
+    /// Its rows.
+    pub rows: &'a R,
+    /// Calls that this run may still make.
+    pub budget: Budget,
+}
+
+/// What the list of a user must be told: that these sessions have ended, or all of the user.
+struct Notice {
+    user: SubjectKey,
+    user_logout: Option<Logout>,
+    ids: Vec<SessionId>,
+}
+
+impl<W, K, L, R> Object<'_, W, K, L, R>
+where
+    W: World,
+    K: Kv,
+    L: Ledger,
+    R: Rows<Error = Unavailable>,
+{
+    /// Answers a command.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: the command must be repeated.
+    pub async fn answer(&self, command: &Command) -> Result<Answer, Unavailable> {
+        let now = self.world.now();
+        Ok(match command {
+            Command::Admit { list, birth } => {
+                Answer::Admitted(ledger::admit(self.rows, *list, birth)?)
+            }
+            Command::Alive(id) => Answer::Alive(ledger::is_alive(self.rows, id)?),
+            Command::End(order) => Answer::Ended(self.end(order, now).await?),
+            Command::EndSome(ids) => {
+                let ended = ledger::end_some(self.rows, ids, now)?;
+                self.carry_out_for_now(None).await;
+                Answer::EndedSome(ended)
+            }
+        })
+    }
+
+    /// What is to be done when the alarm goes off. Gives when the next is due; none if the list is
+    /// empty, and can be deleted.
+    ///
+    /// # Errors
+    /// [`Unavailable`] if the rows cannot be read or written.
+    pub async fn alarm(&self) -> Result<Option<Timestamp>, Unavailable> {
+        self.rows.expire(self.world.now())?;
+        let elsewhere = Cell::default();
+        let work = self.carry_out(None, &elsewhere);
+        if let Err(Unavailable(code)) = within(self.world, limits::SWEEP_DEADLINE, work).await {
+            let event = Event::new(code, "");
+            let left = self.rows.ended(1)?;
+            let is_pending = left.iter().any(|row| matches!(row.other, List::User(_)));
+            self.world.record(&if is_pending {
+                event.class(Class::LogoutPending)
+            } else {
+                event
+            });
+        }
+        let Elsewhere {
+            ended,
+            of_other_subject,
+        } = elsewhere.get();
+        if ended > 0 {
+            let ended = Ended {
+                matched: ended,
+                of_other_subject,
+                ..Ended::default()
+            };
+            self.world
+                .record(&Event::new("logout_finished_late", "").ended(ended));
+        }
+        let next = ledger::next_look(self.rows, self.world.now())?;
+        if let Some(next) = next {
+            self.rows.set_alarm(next)?;
+        }
+        Ok(next)
+    }
+
+    async fn end(&self, order: &Order, now: Timestamp) -> Result<Outcome, Unavailable> {
+        let Order {
+            scope,
+            logout,
+            takes_users,
+            subject,
+        } = order;
+        let here = ledger::end(self.rows, *scope, logout, *takes_users, now)?;
+        let elsewhere = self.carry_out_for_now(*subject).await;
+        Ok(Outcome {
+            here,
+            elsewhere,
+            is_left: !self.rows.ended(1)?.is_empty(),
+        })
+    }
+
+    /// Carries out what can be done before the answer; the alarm takes up the rest.
+    async fn carry_out_for_now(&self, subject: Option<SubjectKey>) -> Elsewhere {
+        let elsewhere = Cell::default();
+        let work = self.carry_out(subject, &elsewhere);
+        if let Err(Unavailable(code)) = within(self.world, limits::LEDGER_INLINE, work).await {
+            self.world.record(&Event::new(code, ""));
+        }
+        elsewhere.get()
+    }
+
+    /// Does what the ends of sessions demand, as far as the budget reaches.
+    async fn carry_out(
+        &self,
+        subject: Option<SubjectKey>,
+        elsewhere: &Cell<Elsewhere>,
+    ) -> Result<(), Unavailable> {
+        while let rows = self.rows.ended(limits::LEDGER_BATCH)?
+            && !rows.is_empty()
+        {
+            self.delete_entries(&rows).await?;
+            for notice in notices(&rows) {
+                let ended = self.tell(&notice).await?;
+                let mut counts = elsewhere.get();
+                counts.ended = counts.ended.saturating_add(ended);
+                if subject.is_some_and(|subject| subject != notice.user) {
+                    counts.of_other_subject = counts.of_other_subject.saturating_add(ended);
+                }
+                elsewhere.set(counts);
+            }
+        }
+        Ok(())
+    }
+
+    /// In the list of a user: the sessions' entries go from KV.
+    async fn delete_entries(&self, rows: &[Row]) -> Result<(), Unavailable> {
+        let is_of_user = |row: &&Row| matches!(row.other, List::Sid(_));
+        let rows: Vec<_> = rows.iter().filter(is_of_user).collect();
+        let affordable = self.budget.take_times(1, rows.len());
+        let is_cut = affordable < rows.len();
+        // Each that has begun is finished, whatever becomes of the others.
+        stream::iter(rows.into_iter().take(affordable))
+            .map(async |row| {
+                self.kv.delete(&entry::key(&row.id)).await?;
+                self.rows.remove(&row.id)
+            })
+            .buffer_unordered(limits::KV_PARALLEL_DELETES)
+            .fold(Ok(()), async |all: Result<(), Unavailable>, one| {
+                all.and(one)
+            })
+            .await?;
+        if is_cut {
+            return Err(Unavailable("kv_budget_spent"));
+        }
+        Ok(())
+    }
+
+    /// In the list of a `sid`: the list of a user hears that sessions have ended. Gives how many
+    /// lived until then.
+    async fn tell(&self, notice: &Notice) -> Result<usize, Unavailable> {
+        if !self.budget.take(1) {
+            return Err(Unavailable("ledger_budget_spent"));
+        }
+        let list = List::User(notice.user);
+        let ended = match notice.user_logout {
+            None => self.ledger.end_some(list, notice.ids.clone()).await?,
+            Some(logout) => {
+                let order = Order {
+                    scope: Scope::All,
+                    logout,
+                    takes_users: false,
+                    subject: None,
+                };
+                self.ledger.end(list, order).await?.here.ended
+            }
+        };
+        for id in &notice.ids {
+            self.rows.remove(id)?;
+        }
+        Ok(ended)
+    }
+}
+
+fn notices(rows: &[Row]) -> Vec<Notice> {
+    let mut notices: Vec<Notice> = Vec::new();
+    for row in rows {
+        let (List::User(user), Some(ending)) = (row.other, row.ended) else {
+            continue;
+        };
+        let user_logout = ending.user_logout;
+        let same = |notice: &&mut Notice| (notice.user, notice.user_logout) == (user, user_logout);
+        match notices.iter_mut().find(same) {
+            Some(notice) => notice.ids.push(row.id),
+            None => notices.push(Notice {
+                user,
+                user_logout,
+                ids: vec![row.id],
+            }),
+        }
+    }
+    notices
+}

@@ -1,0 +1,253 @@
+//! The ledger in memory: the real lists over rows that are a vector.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+};
+
+use super::{FakeKv, FakeWorld, Fault, yield_once};
+use crate::{
+    app::{
+        budget::Budget,
+        ledger::{Answer, Command, LedgerSessions, Object},
+        ports::{Ledger, Unavailable},
+    },
+    domain::{
+        config::App,
+        ledger::{Doomed, Ending, List, Received, Row, Rows, Scope},
+        session::{Mark, SessionId},
+        time::Timestamp,
+    },
+};
+
+/// The rows of one list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Table {
+    pub rows: Vec<Row>,
+    pub received: Vec<Received>,
+    pub alarm: Option<Timestamp>,
+}
+
+#[derive(Debug, Default)]
+pub struct MemoryRows(pub RefCell<Table>);
+
+impl Rows for MemoryRows {
+    type Error = Unavailable;
+
+    fn find(&self, id: &SessionId) -> Result<Option<Row>, Unavailable> {
+        Ok(self
+            .0
+            .borrow()
+            .rows
+            .iter()
+            .find(|row| row.id == *id)
+            .copied())
+    }
+
+    fn insert(&self, row: &Row) -> Result<(), Unavailable> {
+        self.0.borrow_mut().rows.push(*row);
+        Ok(())
+    }
+
+    fn end(&self, doomed: &Doomed, ending: &Ending) -> Result<usize, Unavailable> {
+        let mut table = self.0.borrow_mut();
+        let rows = table.rows.iter_mut();
+        let rows = rows.filter(|row| row.ended.is_none() && doomed.has(row));
+        Ok(rows.map(|row| row.ended = Some(*ending)).count())
+    }
+
+    fn end_one(&self, id: &SessionId, ending: &Ending) -> Result<bool, Unavailable> {
+        let mut table = self.0.borrow_mut();
+        let mut rows = table.rows.iter_mut();
+        let row = rows.find(|row| row.id == *id && row.ended.is_none());
+        Ok(row.map(|row| row.ended = Some(*ending)).is_some())
+    }
+
+    fn count_live(&self, scope: &Scope) -> Result<usize, Unavailable> {
+        let table = self.0.borrow();
+        let rows = table.rows.iter();
+        Ok(rows
+            .filter(|row| row.ended.is_none() && scope.has(row))
+            .count())
+    }
+
+    fn ended(&self, limit: usize) -> Result<Vec<Row>, Unavailable> {
+        let table = self.0.borrow();
+        let rows = table.rows.iter().filter(|row| row.ended.is_some());
+        Ok(rows.take(limit).copied().collect())
+    }
+
+    fn remove(&self, id: &SessionId) -> Result<(), Unavailable> {
+        self.0.borrow_mut().rows.retain(|row| row.id != *id);
+        Ok(())
+    }
+
+    fn received(&self, scope: &Scope, logout: Timestamp) -> Result<Option<Received>, Unavailable> {
+        let table = self.0.borrow();
+        let mut received = table.received.iter();
+        Ok(received
+            .find(|received| (received.scope, received.logout) == (*scope, logout))
+            .copied())
+    }
+
+    fn latest(&self, scope: &Scope) -> Result<Option<Mark>, Unavailable> {
+        let table = self.0.borrow();
+        let received = table
+            .received
+            .iter()
+            .filter(|received| received.scope == *scope);
+        Ok(received.map(|received| Mark(received.logout)).max())
+    }
+
+    fn last_seq(&self) -> Result<i64, Unavailable> {
+        let table = self.0.borrow();
+        Ok(table
+            .received
+            .iter()
+            .map(|received| received.seq)
+            .max()
+            .unwrap_or(0))
+    }
+
+    fn highest_seq_of_rows(&self) -> Result<i64, Unavailable> {
+        Ok(self
+            .0
+            .borrow()
+            .rows
+            .iter()
+            .map(|row| row.seq)
+            .max()
+            .unwrap_or(0))
+    }
+
+    fn remember(&self, new: &Received) -> Result<(), Unavailable> {
+        let mut table = self.0.borrow_mut();
+        let same = |old: &Received| (old.scope, old.logout) == (new.scope, new.logout);
+        table.received.retain(|old| !same(old));
+        table.received.push(*new);
+        Ok(())
+    }
+
+    fn expire(&self, now: Timestamp) -> Result<(), Unavailable> {
+        let mut table = self.0.borrow_mut();
+        table.rows.retain(|row| now < row.expires);
+        table.received.retain(|received| now < received.until);
+        Ok(())
+    }
+
+    fn first_expiry(&self) -> Result<Option<Timestamp>, Unavailable> {
+        let table = self.0.borrow();
+        let rows = table.rows.iter().map(|row| row.expires);
+        Ok(rows
+            .chain(table.received.iter().map(|received| received.until))
+            .min())
+    }
+
+    fn alarm(&self) -> Option<Timestamp> {
+        self.0.borrow().alarm
+    }
+
+    fn set_alarm(&self, at: Timestamp) -> Result<(), Unavailable> {
+        self.0.borrow_mut().alarm = Some(at);
+        Ok(())
+    }
+}
+
+/// The ledger: the real lists, each with its rows.
+pub struct FakeLedger<'a> {
+    pub world: &'a FakeWorld,
+    pub kv: &'a FakeKv<'a>,
+    lists: RefCell<BTreeMap<String, &'static MemoryRows>>,
+    pub calls: Cell<usize>,
+    /// The call that goes wrong, counted from 0, and how; `usize::MAX` for every call.
+    pub fault: Cell<Option<(usize, Fault)>>,
+}
+
+impl<'a> FakeLedger<'a> {
+    pub fn new(world: &'a FakeWorld, kv: &'a FakeKv<'a>) -> Self {
+        Self {
+            world,
+            kv,
+            lists: RefCell::default(),
+            calls: Cell::default(),
+            fault: Cell::default(),
+        }
+    }
+
+    /// The rows of a list; tests are short, so they may stay.
+    pub fn rows(&self, list: &str) -> &'static MemoryRows {
+        let mut lists = self.lists.borrow_mut();
+        let rows = lists.entry(list.to_owned());
+        rows.or_insert_with(|| Box::leak(Box::default()))
+    }
+
+    /// What every list holds.
+    pub fn tables(&self) -> BTreeMap<String, Table> {
+        let lists = self.lists.borrow();
+        let tables = lists
+            .iter()
+            .map(|(name, rows)| (name.clone(), rows.0.borrow().clone()));
+        tables.collect()
+    }
+
+    pub fn sessions<'b>(&'b self, app: &App) -> LedgerSessions<'b, FakeWorld, FakeKv<'a>, Self> {
+        LedgerSessions {
+            world: self.world,
+            kv: self.kv,
+            ledger: self,
+            lifetime: app.session_lifetime,
+            lease: app.ledger_lease,
+        }
+    }
+
+    fn object(&self, list: &str) -> Object<'_, FakeWorld, FakeKv<'a>, Self, MemoryRows> {
+        Object {
+            world: self.world,
+            kv: self.kv,
+            ledger: self,
+            rows: self.rows(list),
+            budget: Budget::of(self.kv.budget),
+        }
+    }
+
+    /// Runs the alarms that are due, as they come; gives how many.
+    pub async fn alarms(&self) -> usize {
+        let mut run = 0;
+        loop {
+            let now = self.world.clock.get();
+            let tables = self.tables();
+            let due = |table: &Table| table.alarm.is_some_and(|at| at <= now);
+            let Some((list, _)) = tables.iter().find(|(_, table)| due(table)) else {
+                return run;
+            };
+            run += 1;
+            self.rows(list).0.borrow_mut().alarm = None;
+            let next = self.object(list).alarm().await;
+            if next == Ok(None) {
+                self.lists.borrow_mut().remove(list);
+            }
+        }
+    }
+}
+
+impl Ledger for FakeLedger<'_> {
+    async fn ask(&self, list: List, command: Command) -> Result<Answer, Unavailable> {
+        yield_once().await;
+        let number = self.calls.replace(self.calls.get() + 1);
+        let fault = self.fault.get();
+        let fault = fault.filter(|(at, _)| *at == number || *at == usize::MAX);
+        match fault {
+            Some((_, Fault::Before)) => return Err(Unavailable("ledger_failed")),
+            Some((_, Fault::Hang)) => std::future::pending().await,
+            _ => {}
+        }
+        // A list may tell another, which may not be known to the compiler as another.
+        let name = list.to_string();
+        let object = self.object(&name);
+        let answer = Box::pin(object.answer(&command)).await?;
+        match fault {
+            Some((_, Fault::After)) => Err(Unavailable("ledger_failed")),
+            _ => Ok(answer),
+        }
+    }
+}
