@@ -50,6 +50,8 @@ pub const LEDGER_LEASE_MAX: Duration = Duration::from_mins(1);
 pub const LEASES: usize = 10_000;
 /// Time for a list of the ledger to carry out what an end demands before it answers.
 pub const LEDGER_INLINE: Duration = Duration::from_millis(1200);
+/// Time for the deletion of one batch of entries from KV: less, because another list may be waiting.
+pub const LEDGER_TIDY: Duration = Duration::from_millis(500);
 /// Ended sessions of a list that are dealt with at a time.
 pub const LEDGER_BATCH: usize = 64;
 /// Least and greatest pause before a list of the ledger tries again what an end demands.

@@ -35,6 +35,9 @@ pub struct Object<'a, W, K, L, R> {
     pub budget: Budget,
 }
 
+/// The run has done what the platform lets one run do.
+const SPENT: Unavailable = Unavailable("ledger_budget_spent");
+
 /// What the list of a user must be told: that these sessions have ended, or all of the user.
 struct Notice {
     user: SubjectKey,
@@ -63,7 +66,7 @@ where
             Command::End(order) => Answer::Ended(self.end(order, now).await?),
             Command::EndSome(ids) => {
                 let ended = ledger::end_some(self.rows, ids, now)?;
-                self.carry_out_for_now(None).await;
+                self.carry_out_for_now(None).await?;
                 Answer::EndedSome(ended)
             }
         })
@@ -78,16 +81,8 @@ where
         self.rows.expire(self.world.now())?;
         let elsewhere = Cell::default();
         let work = self.carry_out(None, &elsewhere);
-        if let Err(Unavailable(code)) = within(self.world, limits::SWEEP_DEADLINE, work).await {
-            let event = Event::new(code, "");
-            let left = self.rows.ended(1)?;
-            let is_pending = left.iter().any(|row| matches!(row.other, List::User(_)));
-            self.world.record(&if is_pending {
-                event.class(Class::LogoutPending)
-            } else {
-                event
-            });
-        }
+        let outcome = within(self.world, limits::SWEEP_DEADLINE, work).await;
+        self.report(outcome)?;
         let Elsewhere {
             ended,
             of_other_subject,
@@ -101,7 +96,12 @@ where
             self.world
                 .record(&Event::new("logout_finished_late", "").ended(ended));
         }
-        let next = ledger::next_look(self.rows, self.world.now())?;
+        let now = self.world.now();
+        let next = match outcome {
+            // Nothing has failed: there is only much to do.
+            Err(SPENT) => Some(now.plus(limits::LEDGER_RETRY_MIN)),
+            _ => ledger::next_look(self.rows, now)?,
+        };
         if let Some(next) = next {
             self.rows.set_alarm(next)?;
         }
@@ -116,7 +116,7 @@ where
             subject,
         } = order;
         let here = ledger::end(self.rows, *scope, logout, *takes_users, now)?;
-        let elsewhere = self.carry_out_for_now(*subject).await;
+        let elsewhere = self.carry_out_for_now(*subject).await?;
         Ok(Outcome {
             here,
             elsewhere,
@@ -125,13 +125,29 @@ where
     }
 
     /// Carries out what can be done before the answer; the alarm takes up the rest.
-    async fn carry_out_for_now(&self, subject: Option<SubjectKey>) -> Elsewhere {
+    async fn carry_out_for_now(
+        &self,
+        subject: Option<SubjectKey>,
+    ) -> Result<Elsewhere, Unavailable> {
         let elsewhere = Cell::default();
         let work = self.carry_out(subject, &elsewhere);
-        if let Err(Unavailable(code)) = within(self.world, limits::LEDGER_INLINE, work).await {
-            self.world.record(&Event::new(code, ""));
+        self.report(within(self.world, limits::LEDGER_INLINE, work).await)?;
+        Ok(elsewhere.get())
+    }
+
+    /// Says what went wrong: more than untidy is only what another list does not know yet.
+    fn report(&self, outcome: Result<(), Unavailable>) -> Result<(), Unavailable> {
+        let Err(failed @ Unavailable(code)) = outcome else {
+            return Ok(());
+        };
+        let left = self.rows.ended(1)?;
+        let event = Event::new(code, "");
+        if left.iter().any(|row| matches!(row.other, List::User(_))) {
+            self.world.record(&event.class(Class::LogoutPending));
+        } else if failed != SPENT {
+            self.world.record(&event);
         }
-        elsewhere.get()
+        Ok(())
     }
 
     /// Does what the ends of sessions demand, as far as the budget reaches.
@@ -143,9 +159,17 @@ where
         while let rows = self.rows.ended(limits::LEDGER_BATCH)?
             && !rows.is_empty()
         {
-            self.delete_entries(&rows).await?;
+            let deleting = self.delete_entries(&rows);
+            let mut outcome = within(self.world, limits::LEDGER_TIDY, deleting).await;
+            // One that fails holds up no other.
             for notice in notices(&rows) {
-                let ended = self.tell(&notice).await?;
+                let ended = match self.tell(&notice).await {
+                    Ok(ended) => ended,
+                    Err(failed) => {
+                        outcome = Err(failed);
+                        continue;
+                    }
+                };
                 let mut counts = elsewhere.get();
                 counts.ended = counts.ended.saturating_add(ended);
                 if subject.is_some_and(|subject| subject != notice.user) {
@@ -153,6 +177,7 @@ where
                 }
                 elsewhere.set(counts);
             }
+            outcome?;
         }
         Ok(())
     }
@@ -174,17 +199,14 @@ where
                 all.and(one)
             })
             .await?;
-        if is_cut {
-            return Err(Unavailable("kv_budget_spent"));
-        }
-        Ok(())
+        if is_cut { Err(SPENT) } else { Ok(()) }
     }
 
     /// In the list of a `sid`: the list of a user hears that sessions have ended. Gives how many
     /// lived until then.
     async fn tell(&self, notice: &Notice) -> Result<usize, Unavailable> {
         if !self.budget.take(1) {
-            return Err(Unavailable("ledger_budget_spent"));
+            return Err(SPENT);
         }
         let list = List::User(notice.user);
         let ended = match notice.user_logout {
