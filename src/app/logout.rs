@@ -12,11 +12,13 @@ use super::{
 };
 use crate::domain::{
     config::App,
+    digest::Digest,
     form,
     jws::Unverified,
     limits,
     logout_token::{self, Logout, LogoutClaims},
     refusal::Refusal,
+    sender::Sender,
     session::Scope,
     time::Timestamp,
 };
@@ -30,6 +32,8 @@ pub struct Delivery<B> {
     pub content_type: Option<String>,
     /// `Content-Encoding`.
     pub content_encoding: Option<String>,
+    /// Who sends it.
+    pub sender: Sender,
     /// The body.
     pub body: B,
 }
@@ -94,13 +98,25 @@ pub async fn receive(
     app: &App,
     delivery: Delivery<impl Body>,
 ) -> (Answer, Option<Unfinished>) {
+    let sender = delivery.sender.key(app);
     let token = match read(world, app, delivery).await {
         Ok(token) => token,
         Err(refusal) => return (refuse(world, app, refusal), None),
     };
+    if !may_verify(world, app, &sender).await {
+        let code = "rate_limited";
+        world.record(&Event::new(code, &app.name).class(Class::Refused));
+        return (Answer::Unavailable(Unavailable(code)), None);
+    }
     let deadline = world.now().plus(limits::BACK_CHANNEL_DEADLINE);
     let unfinished = Unfinished::Verification(token);
-    match perform(world, sessions, app, unfinished, deadline).await {
+    let performed = perform(world, sessions, app, unfinished, deadline).await;
+    world.with_suspects(|suspects| match &performed {
+        Ok(Performed::Refused(_)) => suspects.grant(sender, world.now().plus(limits::SUSPICION)),
+        Err((_, Unfinished::Verification(_))) => {}
+        Ok(Performed::Ended(..)) | Err((_, Unfinished::Ending(_))) => suspects.revoke(&sender),
+    });
+    match performed {
         Ok(Performed::Refused(refusal)) => (refuse(world, app, refusal), None),
         Ok(Performed::Ended(order, ended)) => {
             let code = if ended.matched == 0 && !ended.deferred {
@@ -217,6 +233,20 @@ async fn read(
     )?;
     let body = read_in_time(world, delivery.body).await?;
     logout_token::read(&form::logout_token(&body)?, app, world.now())
+}
+
+/// Whether a token of this sender may be verified. Only a sender whose last token was not genuine
+/// is ever held back: an OP logs out thousands at once, and most OPs send a token once.
+async fn may_verify(world: &impl World, app: &App, sender: &Digest) -> bool {
+    let now = world.now();
+    if !world.with_suspects(|suspects| suspects.hold(sender, now)) {
+        return true;
+    }
+    let room = within(world, limits::RATE_LIMIT, world.has_room(sender)).await;
+    room.unwrap_or_else(|Unavailable(code)| {
+        world.record(&Event::new(code, &app.name));
+        true
+    })
 }
 
 async fn read_in_time(world: &impl World, body: impl Body) -> Result<Vec<u8>, Refusal> {

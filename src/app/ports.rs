@@ -10,10 +10,11 @@ use super::{
     ledger::{Answer, Command, Order, Outcome},
 };
 use crate::domain::{
+    digest::Digest,
     jwks::PublicKey,
     jws::Algorithm,
     key_cache::KeyCache,
-    leases::Leases,
+    leases::{Leases, Suspects},
     ledger::List,
     logout_token::Logout,
     refusal::Refusal,
@@ -69,6 +70,17 @@ pub trait World {
     /// What lists of the ledger have said lately; lives as long as the isolate. Never borrowed across
     /// an `await`.
     fn with_leases<T>(&self, use_it: impl FnOnce(&mut Leases) -> T) -> T;
+
+    /// Senders whose last token was not genuine; lives as long as the isolate. Never borrowed across
+    /// an `await`.
+    fn with_suspects<T>(&self, use_it: impl FnOnce(&mut Suspects) -> T) -> T;
+
+    /// Whether the rate limit, if there is one, leaves room for one more token of this sender;
+    /// counts it.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: nothing is known.
+    async fn has_room(&self, sender: &Digest) -> Result<bool, Unavailable>;
 
     /// Whether this isolate hears of `fact` for the first time.
     fn is_news(&self, fact: String) -> bool;

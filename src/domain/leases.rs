@@ -1,31 +1,42 @@
-//! What an isolate may believe for a while without asking the ledger again.
+//! What an isolate may believe for a while.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, hash::Hash};
 
-use super::{limits, session::SessionId, time::Timestamp};
+use super::{digest::Digest, limits, session::SessionId, time::Timestamp};
 
-/// Sessions that lived when somebody asked, each with the moment up to which that is believed.
-#[derive(Debug, Default)]
-pub struct Leases(HashMap<SessionId, Timestamp>);
+/// Sessions that lived when somebody asked the ledger.
+pub type Leases = Beliefs<SessionId>;
+/// Senders whose last token was not genuine.
+pub type Suspects = Beliefs<Digest>;
 
-impl Leases {
-    /// Whether a session is believed to live.
+/// What something is believed of, each with the moment up to which it is.
+#[derive(Debug)]
+pub struct Beliefs<K>(HashMap<K, Timestamp>);
+
+impl<K> Default for Beliefs<K> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<K: Eq + Hash> Beliefs<K> {
+    /// Whether it is believed.
     #[must_use]
-    pub fn hold(&self, id: &SessionId, now: Timestamp) -> bool {
-        self.0.get(id).is_some_and(|until| now < *until)
+    pub fn hold(&self, of: &K, now: Timestamp) -> bool {
+        self.0.get(of).is_some_and(|until| now < *until)
     }
 
-    /// Believes that a session lives. When there are too many, all others are forgotten.
-    pub fn grant(&mut self, id: SessionId, until: Timestamp) {
-        if self.0.len() >= limits::LEASES {
+    /// Believes it. When there are too many, all others are forgotten.
+    pub fn grant(&mut self, of: K, until: Timestamp) {
+        if self.0.len() >= limits::BELIEFS {
             self.0.clear();
         }
-        self.0.insert(id, until);
+        self.0.insert(of, until);
     }
 
     /// Believes it no more.
-    pub fn revoke(&mut self, id: &SessionId) {
-        self.0.remove(id);
+    pub fn revoke(&mut self, of: &K) {
+        self.0.remove(of);
     }
 }
 
@@ -58,9 +69,9 @@ mod tests {
     fn they_never_become_too_many() {
         let mut leases = Leases::default();
         let until = NOW.plus(Duration::from_secs(5));
-        for number in 0..3 * limits::LEASES {
+        for number in 0..3 * limits::BELIEFS {
             leases.grant(id(number), until);
-            assert!(leases.0.len() <= limits::LEASES && leases.hold(&id(number), NOW));
+            assert!(leases.0.len() <= limits::BELIEFS && leases.hold(&id(number), NOW));
         }
     }
 }

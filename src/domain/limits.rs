@@ -46,8 +46,8 @@ pub const KEY_SET_POLL: Duration = Duration::from_millis(50);
 pub const OP_CLOCK_SPREAD: Duration = Duration::from_secs(10);
 /// Greatest `ledger_lease_seconds`: a logout takes effect that much later.
 pub const LEDGER_LEASE_MAX: Duration = Duration::from_mins(1);
-/// Leases that an isolate keeps.
-pub const LEASES: usize = 10_000;
+/// Beliefs of one kind that an isolate keeps.
+pub const BELIEFS: usize = 10_000;
 /// Time for a list of the ledger to carry out what an end demands before it answers.
 pub const LEDGER_INLINE: Duration = Duration::from_millis(1200);
 /// Time for the deletion of one batch of entries from KV: less, because another list may be waiting.
@@ -84,6 +84,11 @@ pub const SWEEP_DEADLINE: Duration = Duration::from_secs(25);
 pub const KV_PARALLEL_DELETES: usize = 32;
 /// Time that the runtime grants for work after an answer.
 pub const BACKGROUND_TIME: Duration = Duration::from_secs(30);
+/// How long after a token that was not genuine its sender is asked about before another is verified:
+/// the longest period of a rate limit.
+pub const SUSPICION: Duration = Duration::from_mins(1);
+/// Time for the rate limit to say whether a token may be verified. The platform's answers at once.
+pub const RATE_LIMIT: Duration = Duration::from_millis(100);
 /// Tokens per issuer and isolate that may wait for the OP's keys after their answer.
 pub const UNVERIFIED_RETRIES: usize = 64;
 /// Pauses before each further try to finish a logout. With the tries' own deadlines they stay

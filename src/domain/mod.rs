@@ -20,6 +20,7 @@ pub mod pieces;
 pub mod refusal;
 pub mod route;
 pub mod seal;
+pub mod sender;
 pub mod session;
 pub mod session_header;
 pub mod time;

@@ -12,7 +12,7 @@ use crate::{
         logout::{self, Answer, Delivery},
         ports::{Body, Unavailable},
     },
-    domain::{config::App, refusal::Refusal},
+    domain::{config::App, refusal::Refusal, sender::Sender},
 };
 
 struct Stream(Option<web_sys::ReadableStream>);
@@ -45,6 +45,10 @@ pub(super) async fn receive(
             method: request.method(),
             content_type: http::header(&headers, "content-type"),
             content_encoding: http::header(&headers, "content-encoding"),
+            sender: Sender {
+                address: http::header(&headers, "cf-connecting-ip"),
+                worker: http::header(&headers, "cf-worker"),
+            },
             body: Stream(request.body()),
         };
         let (answer, unfinished) =

@@ -6,9 +6,14 @@ use js_sys::{JSON, Object, Reflect};
 use wasm_bindgen::{JsCast as _, JsValue};
 use worker::{Env, Fetcher, console_error, console_log};
 
-use super::{deadline::Deadline, kv, ledger, runtime::Runtime, store::Store};
+use super::{
+    deadline::Deadline,
+    kv, ledger,
+    runtime::{self, Runtime},
+    store::Store,
+};
 use crate::{
-    app::{budget::Budget, kv_sessions::KvSessions, ledger::LedgerSessions, ports::World as _},
+    app::{budget::Budget, kv_sessions::KvSessions, ledger::LedgerSessions},
     domain::{
         config::{self, App, Config},
         seal::Authority,
@@ -44,7 +49,10 @@ impl Bindings {
             kv: kv::Namespace(kv),
             ledger: env.durable_object(LEDGER).ok().map(ledger::Namespace),
             assets: env.assets("ASSETS").ok(),
-            world: Runtime { deadline },
+            world: Runtime {
+                deadline,
+                env: env.clone(),
+            },
             env: env.clone(),
         })
     }
@@ -110,7 +118,7 @@ fn read_config(env: &Env) -> Option<Rc<Config>> {
         console_log!("{KV_ALONE}");
         Authority::Kv
     };
-    match config::parse(&variables, authority, Runtime { deadline: None }.now()) {
+    match config::parse(&variables, authority, runtime::now()) {
         Ok(config) => {
             let bound = |name: &&str| env.service(name).is_ok();
             let missing: Vec<_> = config.services().filter(|name| !bound(name)).collect();

@@ -8,7 +8,7 @@ use std::{
 
 use wasm_bindgen::JsCast as _;
 use web_sys::{AbortSignal, Headers, RequestCache, RequestInit, RequestRedirect, Response};
-use worker::{Delay, console_log};
+use worker::{Delay, Env, console_log};
 
 use super::{deadline::Deadline, http, webcrypto};
 use crate::{
@@ -17,8 +17,14 @@ use crate::{
         ports::{Unavailable, World},
     },
     domain::{
-        jwks::PublicKey, jws::Algorithm, key_cache::KeyCache, leases::Leases, limits,
-        time::Timestamp, url::HttpUrl,
+        digest::Digest,
+        jwks::PublicKey,
+        jws::Algorithm,
+        key_cache::KeyCache,
+        leases::{Leases, Suspects},
+        limits,
+        time::Timestamp,
+        url::HttpUrl,
     },
 };
 
@@ -26,24 +32,33 @@ use crate::{
 pub(super) struct Runtime {
     /// Where a client waits for the answer.
     pub(super) deadline: Option<Deadline>,
+    pub(super) env: Env,
 }
 
 thread_local! {
     static LEASES: RefCell<Leases> = RefCell::default();
+    static SUSPECTS: RefCell<Suspects> = RefCell::default();
     static KEY_CACHES: RefCell<HashMap<String, KeyCache>> = RefCell::default();
     static KNOWN: RefCell<HashSet<String>> = RefCell::default();
 }
 
+/// The binding of the rate limit.
+const LIMITER: &str = "LOGOUT_LIMIT";
 /// Facts remembered per isolate; enough for every cookie of many apps.
 const KNOWN_FACTS: usize = 1024;
 
+/// The time.
+pub(super) fn now() -> Timestamp {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "whole milliseconds, far below 2^53"
+    )]
+    Timestamp::from_millis(js_sys::Date::now() as i64)
+}
+
 impl World for Runtime {
     fn now(&self) -> Timestamp {
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "whole milliseconds, far below 2^53"
-        )]
-        Timestamp::from_millis(js_sys::Date::now() as i64)
+        now()
     }
 
     async fn sleep(&self, span: Duration) {
@@ -109,6 +124,19 @@ impl World for Runtime {
 
     fn with_leases<T>(&self, use_it: impl FnOnce(&mut Leases) -> T) -> T {
         LEASES.with_borrow_mut(use_it)
+    }
+
+    fn with_suspects<T>(&self, use_it: impl FnOnce(&mut Suspects) -> T) -> T {
+        SUSPECTS.with_borrow_mut(use_it)
+    }
+
+    async fn has_room(&self, sender: &Digest) -> Result<bool, Unavailable> {
+        let Ok(limiter) = self.env.rate_limiter(LIMITER) else {
+            return Ok(true);
+        };
+        let outcome = limiter.limit(sender.to_string()).await;
+        let outcome = outcome.map_err(|_| Unavailable("rate_limit_failed"))?;
+        Ok(outcome.success)
     }
 
     fn is_news(&self, fact: String) -> bool {

@@ -27,13 +27,15 @@ use super::{
 };
 use crate::domain::{
     config::{self, App, Config},
+    digest::Digest,
     jwks::{Material, PublicKey},
     jws::Algorithm,
     key_cache::KeyCache,
-    leases::Leases,
+    leases::{Leases, Suspects},
     limits,
     refusal::Refusal,
     seal::Authority,
+    sender::Sender,
     time::Timestamp,
     url::HttpUrl,
 };
@@ -175,6 +177,11 @@ pub struct FakeWorld {
     random: Cell<u8>,
     caches: RefCell<HashMap<String, KeyCache>>,
     leases: RefCell<Leases>,
+    suspects: RefCell<Suspects>,
+    /// What the rate limit leaves room for; none if it fails.
+    pub room: Cell<Option<usize>>,
+    /// How often it was asked.
+    pub asked_for_room: Cell<usize>,
     known: RefCell<Vec<String>>,
 }
 
@@ -189,6 +196,9 @@ impl FakeWorld {
             random: Cell::default(),
             caches: RefCell::default(),
             leases: RefCell::default(),
+            suspects: RefCell::default(),
+            room: Cell::default(),
+            asked_for_room: Cell::default(),
             known: RefCell::default(),
         }
     }
@@ -266,6 +276,17 @@ impl World for FakeWorld {
 
     fn with_leases<T>(&self, use_it: impl FnOnce(&mut Leases) -> T) -> T {
         use_it(&mut self.leases.borrow_mut())
+    }
+
+    fn with_suspects<T>(&self, use_it: impl FnOnce(&mut Suspects) -> T) -> T {
+        use_it(&mut self.suspects.borrow_mut())
+    }
+
+    async fn has_room(&self, _: &Digest) -> Result<bool, Unavailable> {
+        self.asked_for_room.set(self.asked_for_room.get() + 1);
+        let room = self.room.get().ok_or(Unavailable("rate_limit_failed"))?;
+        self.room.set(Some(room.saturating_sub(1)));
+        Ok(room > 0)
     }
 
     fn is_news(&self, fact: String) -> bool {
@@ -487,6 +508,7 @@ pub fn delivery(token: &str) -> Delivery<Bytes> {
         method: "POST".to_owned(),
         content_type: Some("application/x-www-form-urlencoded".to_owned()),
         content_encoding: None,
+        sender: Sender::default(),
         body: Bytes(format!("logout_token={token}&ignored=1").into_bytes()),
     }
 }
