@@ -12,7 +12,12 @@ SIZE_LIMIT := 320000
 # Of each target of `make fuzz`.
 SECONDS_PER_TARGET ?= 20
 
-.PHONY: demo test fuzz build deploy check-config lint clean tools
+# Of `make soak`.
+SECONDS ?= 600
+KILLS ?= $(shell expr $(SECONDS) \* 2 / 5)
+SEED ?= $(shell date +%s)
+
+.PHONY: demo test fuzz soak build deploy check-config lint clean tools
 
 demo: build  ## The OP, two apps and the Worker, on this machine
 	@exec node examples/playground/demo.mjs
@@ -27,6 +32,9 @@ test: lint build  ## Everything: lints, native tests, the Worker on workerd, the
 
 fuzz:  ## The domain against inputs that nobody thought of, for some minutes; not part of `test`
 	@bash .make/tools.sh fuzz $(SECONDS_PER_TARGET)
+
+soak: build  ## People log in and out while workerd is killed all the time; not part of `test`
+	@node tests/e2e/soak.mjs $(SECONDS) $(KILLS) $(SEED)
 
 build: build/index.js  ## build/index.js and its wasm, and their size
 	@node .make/size.mjs $(SIZE_LIMIT)

@@ -22,15 +22,16 @@ export const newSealKeys = () =>
  * `port` 0 takes any. Each line that the Worker logs goes to `onLog`. `entry` is the path
  * of a module around the built one; `services` are functions to bind as Workers. `bare` leaves out
  * Miniflare's own Worker in front, which rebuilds every answer and takes `X-Forwarded-Proto` from
- * clients.
+ * clients. What is stored goes to the folder `persist`, if there is one. Whoever kills workerd has it
+ * started again, on the same port and storage; then `onRestart` is called.
  */
 export async function startWorker(setup) {
-  const { config, bindings = {}, port = 0, onLog = () => {}, entry, services, bare } = setup;
+  const { config, bindings = {}, port = 0, onLog = () => {}, entry, services, bare, persist, onRestart } = setup;
   const script = join(root, 'build/index.js');
   if (!existsSync(script)) throw new Error('build/index.js is missing: run `make build` first');
   const { modulesRules: _, ...options } = unstable_getMiniflareWorkerOptions(config).workerOptions;
-  const miniflare = new Miniflare(
-    convertV4MiniflareOptions({
+  const miniflare = new Miniflare({
+    ...convertV4MiniflareOptions({
       host: '127.0.0.1',
       port,
       log: new Log(LogLevel.NONE),
@@ -53,11 +54,21 @@ export async function startWorker(setup) {
         },
       ],
     }),
-  );
+    resourcePersistencePath: persist,
+    unsafeHandleRuntimeRestart: onRestart,
+  });
   const url = await miniflare.ready;
+  const getKv = () => miniflare.getKVNamespace('SESSIONS', 'edge-logout');
   return {
     url: bare ? await miniflare.unsafeGetDirectURL('edge-logout') : url,
-    kv: await miniflare.getKVNamespace('SESSIONS', 'edge-logout'),
+    kv: await getKv(),
+    /** KV again: a restart of workerd makes the one from before useless. */
+    getKv,
+    /** A list of the ledger, by its name. */
+    async list(name) {
+      const lists = await miniflare.getDurableObjectNamespace('LEDGER', 'edge-logout');
+      return lists.get(lists.idFromName(name));
+    },
     /** Runs the cron trigger. */
     cron: async () => (await miniflare.getWorker('edge-logout')).scheduled({ cron: '*/2 * * * *' }),
     stop: () => miniflare.dispose(),

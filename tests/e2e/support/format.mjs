@@ -105,11 +105,47 @@ export function seal(keys, app, name, value, session, { since = Math.floor(Date.
   return `el1.${JSON.parse(keys)[0].id}.${text(Buffer.concat([nonce, sealed]))}`;
 }
 
-/** Whether `sealed` opens for `app` under `name`, and holds `value` as text. */
-export function holds(keys, app, name, sealed, value) {
+function open(keys, app, name, sealed) {
   const [, body] = sealed.match(/^el1\.[^.]+\.([\w-]+)$/);
   const bytes = Buffer.from(body, 'base64url');
-  const plaintext = cipher(keys, app, name, bytes.subarray(0, 24)).decrypt(bytes.subarray(24));
+  return cipher(keys, app, name, bytes.subarray(0, 24)).decrypt(bytes.subarray(24));
+}
+
+/** Whether `sealed` opens for `app` under `name`, and holds `value` as text. */
+export function holds(keys, app, name, sealed, value) {
+  const plaintext = open(keys, app, name, sealed);
   const ending = Buffer.concat([Buffer.from([0]), string(value)]);
   return Buffer.from(plaintext.subarray(-ending.length)).equals(ending);
+}
+
+/** The hashes of the session that `sealed` is bound to. */
+export function ownerOf(keys, app, name, sealed) {
+  const plaintext = Buffer.from(open(keys, app, name, sealed));
+  const [id, subject, sid] = [[2, 18], [18, 50], [50, 82]].map((range) => plaintext.subarray(...range));
+  return { id, subject, sid };
+}
+
+/** The names of the lists that a session is in, and of its entry. */
+export const namesOf = ({ id, subject, sid }) => ({
+  user: `u:${text(subject)}`,
+  sid: `s:${text(sid)}`,
+  entry: `session/${text(id)}`,
+});
+
+const command = (...parts) => `https://ledger/1/${text(Buffer.concat(parts))}`;
+
+/** What a list of the ledger is asked: `{ alive: session }`, or `{ admit: session }` to its user's. */
+export function ledgerCommand({ alive, admit }) {
+  if (alive) return command(Buffer.from([1]), alive.id);
+  const { id, subject, sid, login, registeredAt, expires } = admit;
+  const times = [login, registeredAt, expires].map(time);
+  const [noAuthTime, hasSid] = [Buffer.from([0]), Buffer.from([1])];
+  return command(Buffer.from([0, 0]), subject, id, subject, sid, ...times, noAuthTime, hasSid);
+}
+
+/** What it answers to that: whether the session lives, or was taken in. */
+export function ledgerAnswer(response) {
+  if (response.status !== 200) throw new Error(`the ledger answered ${response.status}`);
+  const [kind, value] = Buffer.from(response.headers.get('answer'), 'base64url');
+  return kind === 0 ? value === 0 : value === 1;
 }

@@ -4,9 +4,10 @@ import { once } from 'node:events';
 import { createServer, request as httpRequest } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { newSealKeys, startWorker } from '../../../.make/workerd.mjs';
-import { entriesOf } from './format.mjs';
+import { entriesOf, ledgerAnswer, ledgerCommand } from './format.mjs';
 import { isPending, kvContents } from './kv.mjs';
 import { startTestOp } from './op.mjs';
+import { pidOfWorkerd } from './process.mjs';
 
 /** Beginnings of tokens and seals, the tests' users, session ids and cookie values. */
 const SECRETS = /eyJ|el1\.|alice|user-subject|"s1"|secret/;
@@ -14,9 +15,11 @@ const SECRETS = /eyJ|el1\.|alice|user-subject|"s1"|secret/;
 /**
  * Starts it; `issuerPath` is the path of the issuer, `bindings` replace or add variables, `services`
  * are Workers to bind, `entry` is a file of support/ around the built one; `bare` leaves nothing but
- * workerd and the Worker between client and app; `ledger` binds the ledger.
+ * workerd and the Worker between client and app; `ledger` binds the ledger; `persist` is a folder for
+ * what is stored.
  */
-export async function startWorld({ issuerPath, bindings, services, entry, bare, ledger } = {}) {
+export async function startWorld(setup = {}) {
+  const { issuerPath, bindings, services, entry, bare, ledger, persist } = setup;
   const op = await startTestOp({ path: issuerPath });
   const logs = [];
   const leaks = [];
@@ -41,11 +44,14 @@ export async function startWorld({ issuerPath, bindings, services, entry, bare, 
   });
   const { origin: _, ...direct } = app('direct');
   direct.routes = [`127.0.0.1:${origin.address().port}/direct`];
+  let restarted = () => {};
   const worker = await startWorker({
     config: fileURLToPath(new URL(ledger ? 'ledger.toml' : 'worker.toml', import.meta.url)),
     entry: entry && fileURLToPath(new URL(entry, import.meta.url)),
     services,
     bare,
+    persist,
+    onRestart: () => restarted(),
     bindings: {
       // Without `origin` a request goes to its own address: here the app's, by the Host header.
       APP_DIRECT: direct,
@@ -56,7 +62,8 @@ export async function startWorld({ issuerPath, bindings, services, entry, bare, 
       ...bindings?.(app, op),
     },
     onLog(line) {
-      logs.push(JSON.parse(line));
+      // After a crash workerd itself has something to say.
+      logs.push(line.startsWith('{') ? JSON.parse(line) : { code: 'workerd', line });
       if (SECRETS.test(line)) leaks.push(line);
     },
   });
@@ -129,16 +136,26 @@ export async function startWorld({ issuerPath, bindings, services, entry, bare, 
     });
   world.contents = async ({ pending = true } = {}) =>
     Object.fromEntries(
-      Object.entries(await kvContents(worker.kv)).filter(([key]) => pending || !isPending(key)),
+      Object.entries(await kvContents(world.kv)).filter(([key]) => pending || !isPending(key)),
     );
+  /** Kills workerd, and comes back when it has been started again on what it had stored. */
+  world.crash = async () => {
+    const restart = new Promise((resolve) => (restarted = resolve));
+    process.kill(Number(pidOfWorkerd()), 'SIGKILL');
+    await restart;
+    world.kv = await worker.getKv();
+  };
+  /** Asks a list of the ledger: see `ledgerCommand`. */
+  world.ask = async (list, command) =>
+    ledgerAnswer(await (await worker.list(list)).fetch(ledgerCommand(command)));
   /** Runs the cron trigger. */
   world.cron = () => worker.cron();
   /** Empties KV and puts sessions into it, as the Worker itself would. */
   world.store = async (...sessions) => {
-    for (const key of Object.keys(await kvContents(worker.kv))) await worker.kv.delete(key);
+    for (const key of Object.keys(await kvContents(world.kv))) await world.kv.delete(key);
     for (const session of sessions) {
       for (const [key, [value, metadata]] of Object.entries(entriesOf(session))) {
-        await worker.kv.put(key, value, { metadata });
+        await world.kv.put(key, value, { metadata });
       }
     }
   };
