@@ -11,7 +11,8 @@ const worker = await startWorker({
   bindings: { SEAL_KEYS: process.env.SEAL_KEYS ?? newSealKeys() },
   onLog(line) {
     try {
-      problems.push(JSON.parse(line).problem);
+      const { problem } = JSON.parse(line);
+      if (problem) problems.push(problem);
     } catch {
       problems.push(line);
     }

@@ -99,6 +99,48 @@ mod layers {
         );
     }
 
+    fn texts(folder: &Path) -> Vec<String> {
+        let entries = fs::read_dir(folder).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        let (folders, files): (Vec<_>, Vec<_>) = paths.partition(|path| path.is_dir());
+        let is_source = |path: &PathBuf| {
+            let extension = path.extension().unwrap_or_default();
+            extension == "rs" || extension == "mjs"
+        };
+        let texts = files.iter().filter(|path| is_source(path));
+        texts
+            .map(|path| fs::read_to_string(path).unwrap())
+            .chain(folders.iter().flat_map(|folder| self::texts(folder)))
+            .collect()
+    }
+
+    /// A guarantee that no test holds is a wish.
+    #[test]
+    fn the_readme_names_a_test_for_every_guarantee() {
+        let readme = fs::read_to_string(root().join("README.md")).unwrap();
+        let section = readme
+            .split("\n## ")
+            .find(|section| section.starts_with("Guarantees"));
+        let bullets: Vec<_> = section.unwrap().split("\n- ").skip(1).collect();
+        let tests: Vec<_> = ["src", "tests/e2e"]
+            .iter()
+            .flat_map(|folder| texts(&root().join(folder)))
+            .collect();
+        assert!(bullets.len() > 8, "{}", bullets.len());
+        for bullet in bullets {
+            let (_, held_by) = bullet.split_once("Held by ").expect(bullet);
+            let names: Vec<_> = held_by.split('`').skip(1).step_by(2).collect();
+            assert!(!names.is_empty(), "{bullet}");
+            for name in names {
+                let function = format!("fn {name}(");
+                let is_test = |text: &String| {
+                    text.contains(&function) || (name.contains(' ') && text.contains(name))
+                };
+                assert!(tests.iter().any(is_test), "no test is called {name}");
+            }
+        }
+    }
+
     #[test]
     fn nobody_imports_upward() {
         let src = root().join("src");

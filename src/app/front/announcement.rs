@@ -8,9 +8,9 @@ use crate::domain::{
 };
 
 /// Subject and `sid` of a login, for apps that cannot reach the ID token.
-pub(super) const SESSION: &str = "edge-logout-session";
+const SESSION: &str = "edge-logout-session";
 /// The secret that vouches for them.
-pub(super) const KEY: &str = "edge-logout-key";
+const KEY: &str = "edge-logout-key";
 const ID_TOKEN: &str = "edge-logout-id-token";
 
 /// What an answer announces, not looked at yet.
