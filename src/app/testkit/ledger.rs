@@ -3,9 +3,10 @@
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeMap,
+    time::Duration,
 };
 
-use super::{FakeKv, FakeWorld, Fault, yield_once};
+use super::{FakeKv, FakeWorld, Fault, FaultyRows, yield_once};
 use crate::{
     app::{
         budget::Budget,
@@ -200,14 +201,31 @@ impl<'a> FakeLedger<'a> {
         }
     }
 
-    fn object(&self, list: &str) -> Object<'_, FakeWorld, FakeKv<'a>, Self, MemoryRows> {
+    fn faulty_rows(&self, list: &str) -> FaultyRows<'a> {
+        FaultyRows {
+            rows: self.rows(list),
+            faults: &self.world.faults,
+            list: list[..1].to_owned(),
+        }
+    }
+
+    fn object<'b>(
+        &'b self,
+        rows: &'b FaultyRows<'a>,
+    ) -> Object<'b, FakeWorld, FakeKv<'a>, Self, FaultyRows<'a>> {
         Object {
             world: self.world,
             kv: self.kv,
             ledger: self,
-            rows: self.rows(list),
+            rows,
             budget: Budget::of(self.kv.budget),
         }
+    }
+
+    /// When the first alarm is due.
+    pub fn next_alarm(&self) -> Option<Timestamp> {
+        let tables = self.tables();
+        tables.values().filter_map(|table| table.alarm).min()
     }
 
     /// Runs the alarms that are due, as they come; gives how many.
@@ -222,9 +240,14 @@ impl<'a> FakeLedger<'a> {
             };
             run += 1;
             self.rows(list).0.borrow_mut().alarm = None;
-            let next = self.object(list).alarm().await;
-            if next == Ok(None) {
-                self.lists.borrow_mut().remove(list);
+            let next = self.object(&self.faulty_rows(list)).alarm().await;
+            match next {
+                Ok(Some(_)) => {}
+                Ok(None) => drop(self.lists.borrow_mut().remove(list)),
+                // As the runtime does.
+                Err(_) => {
+                    self.rows(list).0.borrow_mut().alarm = Some(now.plus(Duration::from_secs(2)));
+                }
             }
         }
     }
@@ -234,20 +257,33 @@ impl Ledger for FakeLedger<'_> {
     async fn ask(&self, list: List, command: Command) -> Result<Answer, Unavailable> {
         yield_once().await;
         let number = self.calls.replace(self.calls.get() + 1);
-        let fault = self.fault.get();
-        let fault = fault.filter(|(at, _)| *at == number || *at == usize::MAX);
+        let its_own = self.fault.get();
+        let its_own = its_own.filter(|(at, _)| *at == number || *at == usize::MAX);
+        let name = list.to_string();
+        let called = format!("{}: {}", &name[..1], kind_of(&command));
+        let fault = self.world.faults.next(&called);
+        let fault = its_own.map(|(_, fault)| fault).or(fault);
         match fault {
-            Some((_, Fault::Before)) => return Err(Unavailable("ledger_failed")),
-            Some((_, Fault::Hang)) => std::future::pending().await,
+            Some(Fault::Before) => return Err(Unavailable("ledger_failed")),
+            Some(Fault::Hang) => std::future::pending().await,
             _ => {}
         }
         // A list may tell another, which may not be known to the compiler as another.
-        let name = list.to_string();
-        let object = self.object(&name);
+        let rows = self.faulty_rows(&name);
+        let object = self.object(&rows);
         let answer = Box::pin(object.answer(&command)).await?;
         match fault {
-            Some((_, Fault::After)) => Err(Unavailable("ledger_failed")),
+            Some(Fault::After) => Err(Unavailable("ledger_failed")),
             _ => Ok(answer),
         }
+    }
+}
+
+const fn kind_of(command: &Command) -> &'static str {
+    match command {
+        Command::Admit { .. } => "admit",
+        Command::Alive(_) => "alive",
+        Command::End(_) => "end",
+        Command::EndSome(_) => "end some",
     }
 }

@@ -40,11 +40,16 @@ use crate::domain::{
     url::HttpUrl,
 };
 
+mod faults;
 mod ledger;
 
 pub use pollster::block_on;
 
-pub use self::ledger::{FakeLedger, MemoryRows, Table};
+use self::faults::Faults;
+pub use self::{
+    faults::{Fault, FaultyRows},
+    ledger::{FakeLedger, MemoryRows},
+};
 
 pub const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 pub const ISSUER: &str = "https://op.example/";
@@ -174,6 +179,9 @@ pub struct FakeWorld {
     pub documents: RefCell<HashMap<String, String>>,
     pub fetches: Cell<usize>,
     pub log: RefCell<Vec<String>>,
+    /// What goes wrong in the store, whichever part of it is called.
+    pub faults: Faults,
+    timers: RefCell<Vec<Timestamp>>,
     random: Cell<u8>,
     caches: RefCell<HashMap<String, KeyCache>>,
     leases: RefCell<Leases>,
@@ -193,6 +201,8 @@ impl FakeWorld {
             documents: RefCell::new([(KEY_SET.to_owned(), key_set())].into()),
             fetches: Cell::default(),
             log: RefCell::default(),
+            faults: Faults::default(),
+            timers: RefCell::default(),
             random: Cell::default(),
             caches: RefCell::default(),
             leases: RefCell::default(),
@@ -222,12 +232,20 @@ impl World for FakeWorld {
         self.clock.get()
     }
 
-    /// Whatever can go on meanwhile does: time passes when nothing else happens.
+    /// Whatever can go on meanwhile does: time passes when nothing else happens, and the timer that
+    /// is due first comes first.
     async fn sleep(&self, span: Duration) {
-        for _ in 0..20_000 {
-            yield_once().await;
+        let timer = Timer::set(self, self.now().plus(span));
+        loop {
+            let calls = self.faults.count.get();
+            for _ in 0..100 {
+                yield_once().await;
+            }
+            if calls == self.faults.count.get() && timer.is_first() {
+                self.clock.set(self.now().max(timer.at));
+                return;
+            }
         }
-        self.pass(span);
     }
 
     async fn deadline(&self, span: Duration) {
@@ -313,15 +331,29 @@ async fn yield_once() {
     .await;
 }
 
-/// What goes wrong with one KV call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// It fails and has done nothing.
-    Before,
-    /// It fails and has done its work.
-    After,
-    /// It never comes back.
-    Hang,
+/// One that is set, until it is dropped.
+struct Timer<'a> {
+    world: &'a FakeWorld,
+    at: Timestamp,
+}
+
+impl<'a> Timer<'a> {
+    fn set(world: &'a FakeWorld, at: Timestamp) -> Self {
+        world.timers.borrow_mut().push(at);
+        Self { world, at }
+    }
+
+    fn is_first(&self) -> bool {
+        self.world.timers.borrow().iter().all(|at| self.at <= *at)
+    }
+}
+
+impl Drop for Timer<'_> {
+    fn drop(&mut self) {
+        let mut timers = self.world.timers.borrow_mut();
+        let its_own = timers.iter().position(|at| *at == self.at);
+        timers.swap_remove(its_own.unwrap());
+    }
 }
 
 /// A KV namespace: strongly consistent, as strict as the real one about keys and times to live.
@@ -402,31 +434,36 @@ impl<'a> FakeKv<'a> {
         self.hidden.take();
     }
 
-    async fn call<T>(&self, work: impl FnOnce() -> T) -> Result<T, Unavailable> {
+    async fn call<T>(&self, name: &str, work: impl FnOnce() -> T) -> Result<T, Unavailable> {
         // As the real one: no answer comes at once.
         yield_once().await;
         let number = self.calls.replace(self.calls.get() + 1);
-        match self
-            .fault
-            .get()
-            .filter(|(at, _)| *at == number || *at == usize::MAX)
-        {
+        let its_own = self.fault.get();
+        let its_own = its_own.filter(|(at, _)| *at == number || *at == usize::MAX);
+        let fault = self.world.faults.next(&format!("KV {name}"));
+        match its_own.map(|(_, fault)| fault).or(fault) {
             None => Ok(work()),
-            Some((_, Fault::Before)) => Err(Unavailable("kv_failed")),
-            Some((_, Fault::After)) => {
+            Some(Fault::Before) => Err(Unavailable("kv_failed")),
+            Some(Fault::After) => {
                 work();
                 Err(Unavailable("kv_failed"))
             }
-            Some((_, Fault::Hang)) => std::future::pending().await,
+            Some(Fault::Hang) => std::future::pending().await,
         }
     }
+}
+
+/// What kind of key it is.
+fn kind_of(key: &str) -> &str {
+    key.split('/').next().unwrap()
 }
 
 impl Kv for FakeKv<'_> {
     async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<String>>, Unavailable> {
         assert!((1..=100).contains(&keys.len()));
         let now = self.world.now();
-        self.call(|| {
+        let kinds: Vec<_> = keys.iter().map(|key| kind_of(key)).collect();
+        self.call(&format!("get {}", kinds.join(", ")), || {
             let entries = self.entries.borrow();
             let get = |key: &String| entries.get(key).filter(|entry| now < entry.expires);
             keys.iter()
@@ -450,21 +487,21 @@ impl Kv for FakeKv<'_> {
             metadata: metadata.map(str::to_owned),
             expires: self.world.now().plus(ttl),
         };
-        self.call(|| {
+        self.call(&format!("put {}", kind_of(key)), || {
             self.entries.borrow_mut().insert(key.to_owned(), entry);
         })
         .await
     }
 
     async fn delete(&self, key: &str) -> Result<(), Unavailable> {
-        self.call(|| {
+        self.call(&format!("delete {}", kind_of(key)), || {
             self.entries.borrow_mut().remove(key);
         })
         .await
     }
 
     async fn list(&self, prefix: &str, cursor: Option<String>) -> Result<Page, Unavailable> {
-        self.call(|| {
+        self.call(&format!("list {}", kind_of(prefix)), || {
             let after = cursor.unwrap_or_default();
             let keys: Vec<_> = self
                 .keys_of(prefix)
