@@ -48,10 +48,11 @@ pub const OP_CLOCK_SPREAD: Duration = Duration::from_secs(10);
 pub const LEDGER_LEASE_MAX: Duration = Duration::from_mins(1);
 /// Beliefs of one kind that an isolate keeps.
 pub const BELIEFS: usize = 10_000;
-/// Time for a list of the ledger to carry out what an end demands before it answers.
+/// Time for the list of a `sid` to tell the lists of users before it answers.
 pub const LEDGER_INLINE: Duration = Duration::from_millis(1200);
-/// Time for the deletion of one batch of entries from KV: less, because another list may be waiting.
-pub const LEDGER_TIDY: Duration = Duration::from_millis(500);
+/// Time for the list of a user to delete entries before it answers. The list of a `sid` may be
+/// waiting for it, and must not take a slow KV for a user who has not been told.
+pub const LEDGER_ENTRIES_INLINE: Duration = Duration::from_millis(600);
 /// Ended sessions of a list that are dealt with at a time.
 pub const LEDGER_BATCH: usize = 64;
 /// Least and greatest pause before a list of the ledger tries again what an end demands.

@@ -130,8 +130,13 @@ where
         subject: Option<SubjectKey>,
     ) -> Result<Elsewhere, Unavailable> {
         let elsewhere = Cell::default();
+        let span = match self.rows.ended(1)?.first().map(|row| row.other) {
+            None => return Ok(elsewhere.get()),
+            Some(List::User(_)) => limits::LEDGER_INLINE,
+            Some(List::Sid(_)) => limits::LEDGER_ENTRIES_INLINE,
+        };
         let work = self.carry_out(subject, &elsewhere);
-        self.report(within(self.world, limits::LEDGER_INLINE, work).await)?;
+        self.report(within(self.world, span, work).await)?;
         Ok(elsewhere.get())
     }
 
@@ -159,8 +164,7 @@ where
         while let rows = self.rows.ended(limits::LEDGER_BATCH)?
             && !rows.is_empty()
         {
-            let deleting = self.delete_entries(&rows);
-            let mut outcome = within(self.world, limits::LEDGER_TIDY, deleting).await;
+            let mut outcome = self.delete_entries(&rows).await;
             // One that fails holds up no other.
             for notice in notices(&rows) {
                 let ended = match self.tell(&notice).await {
