@@ -17,3 +17,6 @@ pub mod verify;
 #[cfg(test)]
 #[allow(unreachable_pub)]
 pub(crate) mod testkit;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,3 @@
+//! The use cases together, over stores that fail.
+
+mod faults;
