@@ -1,9 +1,12 @@
-// The built Worker with its calls to the platform counted, and a KV binding that fails on demand: an
+// The built Worker with its calls to the platform counted, and with a store that fails on demand: an
 // entry module for tests.
-// A POST to /faults says which KV calls fail from then on: `{ from, count, effect }`, where the
-// effect is `before` (nothing was done), `after` (it was done) or `hang`.
-// A GET of /calls tells the calls since the last one, by name.
-import Worker from './index.js';
+// A POST to /faults says what fails from then on: `{ from, count, effect }` which KV calls, where the
+// effect is `before` (nothing was done), `after` (it was done) or `hang`; `{ ledger, list, count }`
+// how many calls of the ledger fail and how, see `WAYS` and `Ledger`; `list` is `u` or `s`, for lists
+// of users or of `sid`s only.
+// A GET of /calls tells the calls since the last one, by name; one of /timers how many are set,
+// and how many went off although they had been cleared.
+import Worker, { Ledger as BuiltLedger } from './index.js';
 
 let plan = null;
 let kvCalls = 0;
@@ -22,6 +25,23 @@ function watch(object, name, as) {
 watch(globalThis, 'fetch', 'fetch');
 watch(crypto.subtle, 'verify', 'verify');
 watch(crypto.subtle, 'importKey', 'importKey');
+
+// By number: that is what the built Worker keeps of them.
+const timers = new Set();
+let clearedInVain = 0;
+const { setTimeout: set, clearTimeout: clear } = globalThis;
+globalThis.setTimeout = (work, ...rest) => {
+  const timer = set(() => {
+    if (!timers.delete(Number(timer))) clearedInVain++;
+    work();
+  }, ...rest);
+  timers.add(Number(timer));
+  return timer;
+};
+globalThis.clearTimeout = (timer) => {
+  timers.delete(Number(timer));
+  clear(timer);
+};
 
 async function call(name, work) {
   count(`kv.${name}`);
@@ -42,9 +62,98 @@ const instrumented = (kv) =>
     ]),
   );
 
+/** Whether this call of a list goes wrong, in one of these ways: which. */
+function fault(ways, name) {
+  if (!plan?.count || !(plan.ledger in ways) || !name.startsWith(plan.list ?? '')) return undefined;
+  plan.count--;
+  return plan.ledger;
+}
+
+/** What a call may come to on its way. */
+const WAYS = {
+  overloaded: async () => Promise.reject(Object.assign(new Error('busy'), { overloaded: true, retryable: true })),
+  restarted: async () => Promise.reject(Object.assign(new Error('moved'), { retryable: true })),
+  unreachable: async () => Promise.reject(new Error('lost')),
+  hung: () => new Promise(() => {}),
+  lost: async (ask) => {
+    await ask();
+    throw new Error('lost');
+  },
+  empty: async () => new Response(),
+  rubbish: async () => new Response(null, { headers: { answer: 'rubbish' } }),
+  other: async () => new Response(null, { headers: { answer: 'AwE' } }),
+  newer: async () => new Response(null, { status: 400 }),
+};
+
+/** Has the name of the real one, because the built Worker looks at that. */
+class DurableObjectNamespace {
+  #real;
+
+  constructor(real) {
+    this.#real = real;
+  }
+
+  getByName(name) {
+    const stub = this.#real.getByName(name);
+    const fetch = (...all) => {
+      count('ledger');
+      const ask = () => stub.fetch(...all);
+      const way = fault(WAYS, name);
+      return way ? WAYS[way](ask) : ask();
+    };
+    return { fetch };
+  }
+}
+
+const around = (env) => ({
+  ...env,
+  SESSIONS: instrumented(env.SESSIONS),
+  ...(env.LEDGER && { LEDGER: new DurableObjectNamespace(env.LEDGER) }),
+});
+
+const INSIDE = {
+  /** Every statement fails. */
+  storage: (state) => {
+    state.storage.sql.exec = () => {
+      throw new Error('disk full');
+    };
+    return () => delete state.storage.sql.exec;
+  },
+  /** The instance of the module dies, as by a panic. */
+  panic: () => {
+    const { now } = Date;
+    Date.now = () => {
+      Date.now = now;
+      throw new WebAssembly.RuntimeError('unreachable');
+    };
+    return () => {};
+  },
+};
+
+export class Ledger {
+  constructor(state, env) {
+    this.state = state;
+    this.list = new BuiltLedger(state, around(env));
+  }
+
+  async fetch(request) {
+    const way = fault(INSIDE, this.state.id.name);
+    const repair = way && INSIDE[way](this.state);
+    try {
+      return await this.list.fetch(request);
+    } finally {
+      repair?.();
+    }
+  }
+
+  alarm() {
+    return this.list.alarm();
+  }
+}
+
 export default class extends Worker {
   constructor(context, env) {
-    super(context, { ...env, SESSIONS: instrumented(env.SESSIONS) });
+    super(context, around(env));
   }
 
   async fetch(request) {
@@ -58,6 +167,8 @@ export default class extends Worker {
         calls = {};
         return Response.json(told);
       }
+      case '/timers':
+        return Response.json({ set: timers.size, clearedInVain });
       default:
         return super.fetch(request);
     }
