@@ -57,6 +57,15 @@ where
     /// # Errors
     /// [`Unavailable`]: the command must be repeated.
     pub async fn answer(&self, command: &Command) -> Result<Answer, Unavailable> {
+        let answer = self.obey(command).await;
+        if let Err(Unavailable(code)) = answer {
+            // Who asks learns only that it failed.
+            self.world.record(&Event::new(code, ""));
+        }
+        answer
+    }
+
+    async fn obey(&self, command: &Command) -> Result<Answer, Unavailable> {
         let now = self.world.now();
         Ok(match command {
             Command::Admit { list, birth } => {
