@@ -58,7 +58,7 @@ async function startLasting(t, setup) {
 
 for (const [when, tries] of [['before the user’s list is told', 1], ['while the alarm tells the user’s list', 2]]) {
   test(`a logout that was noted is finished, though workerd is killed ${when}`, async (t) => {
-    const world = await startLasting(t, { entry: 'holding.js' });
+    const world = await startLasting(t, { entry: 'distant.js' });
     const ours = await world.logIn({ sub: 'alice', sid: 's1' });
     await world.request('/hold', { method: 'POST' });
     const answer = world.logout(await world.op.logoutToken({ sid: 's1' })).catch(() => ({ status: 0 }));

@@ -1,20 +1,23 @@
-// The built Worker with the lists of `sid`s held up, on demand, on their way to the lists of users: an
-// entry module for tests. A POST to /hold holds up whatever they say from then on; a GET of /held tells
-// how many times they have tried. A restart forgets both.
+// The built Worker with lists of the ledger that are far from each other: an entry module for tests. What
+// one says to another takes up to `DISTANCE` milliseconds. After a POST to /hold it never arrives; a GET
+// of /held tells how many times that was tried. A restart forgets both.
 import Worker, { Ledger as List } from './index.js';
 
 let isHolding = false;
 let held = 0;
 
-const holding = (lists) =>
+const apart = (lists, distance = 0) =>
   new Proxy(lists, {
     get(target, property) {
       if (property !== 'getByName') return target[property];
       return (name) => ({
-        fetch(url) {
-          if (!isHolding || !name.startsWith('u:')) return target.getByName(name).fetch(url);
-          held++;
-          return new Promise(() => {});
+        async fetch(url) {
+          if (isHolding) {
+            held++;
+            await new Promise(() => {});
+          }
+          await scheduler.wait(Math.random() * distance);
+          return target.getByName(name).fetch(url);
         },
       });
     },
@@ -22,7 +25,7 @@ const holding = (lists) =>
 
 export class Ledger extends List {
   constructor(context, env) {
-    super(context, { ...env, LEDGER: holding(env.LEDGER) });
+    super(context, { ...env, LEDGER: apart(env.LEDGER, env.DISTANCE) });
   }
 }
 
