@@ -20,13 +20,14 @@ export const newSealKeys = () =>
  *
  * `config` is the path of a wrangler.toml; `bindings` replace or add variables and secrets;
  * `port` 0 takes any. Each line that the Worker logs goes to `onLog`. `entry` is the path
- * of a module around the built one; `services` are functions to bind as Workers. `bare` leaves out
- * Miniflare's own Worker in front, which rebuilds every answer and takes `X-Forwarded-Proto` from
- * clients. What is stored goes to the folder `persist`, if there is one. Whoever kills workerd has it
+ * of a module around the built one; `services` are functions to bind as Workers, `ratelimits` rate
+ * limits to bind. `bare` leaves out Miniflare's own Worker in front, which rebuilds every answer and
+ * takes `X-Forwarded-Proto` from clients. What is stored goes to the folder `persist`, if there is one. Whoever kills workerd has it
  * started again, on the same port and storage; then `onRestart` is called.
  */
 export async function startWorker(setup) {
-  const { config, bindings = {}, port = 0, onLog = () => {}, entry, services, bare, persist, onRestart } = setup;
+  const { config, bindings = {}, port = 0, onLog = () => {}, entry, services, ratelimits, bare } = setup;
+  const { persist, onRestart } = setup;
   const script = join(root, 'build/index.js');
   if (!existsSync(script)) throw new Error('build/index.js is missing: run `make build` first');
   const { modulesRules: _, ...options } = unstable_getMiniflareWorkerOptions(config).workerOptions;
@@ -50,6 +51,7 @@ export async function startWorker(setup) {
             { type: 'CompiledWasm', path: join(root, 'build/index_bg.wasm') },
           ],
           bindings: { ...options.bindings, ...bindings },
+          ratelimits: { ...options.ratelimits, ...ratelimits },
           serviceBindings: { ...options.serviceBindings, ...services },
         },
       ],

@@ -16,10 +16,10 @@ const SECRETS = /eyJ|el1\.|alice|user-subject|"s1"|secret/;
  * Starts it; `issuerPath` is the path of the issuer, `bindings` replace or add variables, `services`
  * are Workers to bind, `entry` is a file of support/ around the built one; `bare` leaves nothing but
  * workerd and the Worker between client and app; `ledger` binds the ledger; `persist` is a folder for
- * what is stored.
+ * what is stored; `ratelimits` are bindings of that kind.
  */
 export async function startWorld(setup = {}) {
-  const { issuerPath, bindings, services, entry, bare, ledger, persist } = setup;
+  const { issuerPath, bindings, services, entry, bare, ledger, persist, ratelimits } = setup;
   const op = await startTestOp({ path: issuerPath });
   const logs = [];
   const leaks = [];
@@ -49,6 +49,7 @@ export async function startWorld(setup = {}) {
     config: fileURLToPath(new URL(ledger ? 'ledger.toml' : 'worker.toml', import.meta.url)),
     entry: entry && fileURLToPath(new URL(entry, import.meta.url)),
     services,
+    ratelimits,
     bare,
     persist,
     onRestart: () => restarted(),
