@@ -156,3 +156,6 @@ const fn ended_of_user(outcome: &Outcome) -> Ended {
         deferred: outcome.is_left,
     }
 }
+
+#[cfg(test)]
+mod tests;

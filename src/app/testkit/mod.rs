@@ -63,16 +63,24 @@ pub fn config() -> Config {
 
 /// The same, with more fields for the issuer and for the first app.
 pub fn config_with(issuer: &Value, shop: &Value) -> Config {
-    let key = Base64::encode_string(&[7; 32]);
-    configured(issuer, shop, &json!([{ "id": "k1", "key": key }]))
+    configured(issuer, shop, &one_key(), Authority::Kv)
 }
 
 /// The same, with these keys for seals.
 pub fn config_with_keys(keys: &Value) -> Config {
-    configured(&json!({}), &json!({}), keys)
+    configured(&json!({}), &json!({}), keys, Authority::Kv)
 }
 
-fn configured(issuer: &Value, shop: &Value, seal_keys: &Value) -> Config {
+/// Two apps whose sessions the ledger keeps, with more fields for the first.
+pub fn ledger_config_with(shop: &Value) -> Config {
+    configured(&json!({}), shop, &one_key(), Authority::Ledger)
+}
+
+fn one_key() -> Value {
+    json!([{ "id": "k1", "key": Base64::encode_string(&[7; 32]) }])
+}
+
+fn configured(issuer: &Value, shop: &Value, seal_keys: &Value, authority: Authority) -> Config {
     let variable = |name: &str, value: Value, more: &Value| {
         let fields = value.as_object().unwrap().iter();
         let fields: Value = fields
@@ -100,7 +108,7 @@ fn configured(issuer: &Value, shop: &Value, seal_keys: &Value) -> Config {
         ("SEAL_KEYS".to_owned(), seal_keys.to_string()),
         ("ANNOUNCE_KEY_SHOP".to_owned(), ANNOUNCE_KEY.to_owned()),
     ];
-    config::parse(&variables, Authority::Kv, NOW).unwrap()
+    config::parse(&variables, authority, NOW).unwrap()
 }
 
 pub fn app(config: &Config, name: &str) -> Rc<App> {

@@ -2,6 +2,7 @@ mod announcements;
 mod cookies;
 mod ended;
 mod gate;
+mod ledger;
 
 use std::{
     cell::{Cell, RefCell},
@@ -13,9 +14,10 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     app::{
-        logout,
+        logout::{self, Delivery},
         testkit::{
-            self, FakeKv, FakeOrigin, FakeReply, FakeWorld, Fault, KEY_SET, NOW, Signer, block_on,
+            self, Bytes, FakeKv, FakeLedger, FakeOrigin, FakeReply, FakeWorld, Fault, KEY_SET, NOW,
+            Signer, block_on,
         },
     },
     domain::cookie::{self, SetCookie},
@@ -34,6 +36,8 @@ struct Visit<'a> {
     scene: &'a Scene,
     world: &'a FakeWorld,
     kv: &'a FakeKv<'a>,
+    /// Who says what lives, if not KV alone.
+    ledger: Option<&'a FakeLedger<'a>>,
     app: &'static str,
     path: Cell<&'static str>,
     query: Cell<&'static str>,
@@ -103,6 +107,7 @@ impl<'a> Visit<'a> {
             scene,
             world,
             kv,
+            ledger: None,
             app: "SHOP",
             path: Cell::new("/shop/page"),
             query: Cell::default(),
@@ -135,23 +140,20 @@ impl<'a> Visit<'a> {
         let app = testkit::app(&self.scene.config, self.app);
         let cookies = self.cookies.borrow().clone();
         let header = cookie::join(cookies.iter().map(|(n, v)| (n.as_str(), v.as_str())));
-        let front = Front {
-            world: self.world,
-            sessions: &self.kv.sessions(&app),
-            config: &self.scene.config,
-            app: &app,
-            request: Request {
-                method,
-                host: "app.example",
-                path: self.path.get(),
-                query: self.query.get(),
-                url: "https://app.example/shop/page",
-                referer: self.referer.get(),
-                cookies: header.as_deref(),
-                is_navigation,
-            },
+        let request = Request {
+            method,
+            host: "app.example",
+            path: self.path.get(),
+            query: self.query.get(),
+            url: "https://app.example/shop/page",
+            referer: self.referer.get(),
+            cookies: header.as_deref(),
+            is_navigation,
         };
-        let served = block_on(front.serve(&origin));
+        let served = match self.ledger {
+            None => self.serve(&self.kv.sessions(&app), &app, request, &origin),
+            Some(ledger) => self.serve(&ledger.sessions(&app), &app, request, &origin),
+        };
         let lines = match &served {
             Served::Own(own) => own.set_cookies.clone(),
             Served::Reply(reply, changes) => changes
@@ -175,6 +177,23 @@ impl<'a> Visit<'a> {
         }
     }
 
+    fn serve(
+        &self,
+        sessions: &impl Sessions,
+        app: &App,
+        request: Request<'_>,
+        origin: &FakeOrigin,
+    ) -> Served<FakeReply> {
+        let front = Front {
+            world: self.world,
+            sessions,
+            config: &self.scene.config,
+            app,
+            request,
+        };
+        block_on(front.serve(origin))
+    }
+
     fn get_at(&self, path: &'static str, headers: &[(&'static str, &str)]) -> Outcome {
         let before = self.path.replace(path);
         let outcome = self.get(headers);
@@ -195,9 +214,20 @@ impl<'a> Visit<'a> {
         let app = testkit::app(&self.scene.config, self.app);
         let token = self.scene.signer.logout_token("shop", target, at);
         let delivery = testkit::delivery(&token);
-        let sessions = self.kv.sessions(&app);
-        let received = logout::receive(self.world, &sessions, &app, delivery);
-        assert_eq!(block_on(received).0, logout::Answer::Done);
+        let answer = match self.ledger {
+            None => self.deliver(&self.kv.sessions(&app), &app, delivery),
+            Some(ledger) => self.deliver(&ledger.sessions(&app), &app, delivery),
+        };
+        assert_eq!(answer, logout::Answer::Done);
+    }
+
+    fn deliver(
+        &self,
+        sessions: &impl Sessions,
+        app: &App,
+        delivery: Delivery<Bytes>,
+    ) -> logout::Answer {
+        block_on(logout::receive(self.world, sessions, app, delivery)).0
     }
 }
 
