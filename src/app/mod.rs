@@ -16,6 +16,9 @@ pub mod verify;
 
 #[cfg(test)]
 #[allow(unreachable_pub)]
+mod model;
+#[cfg(test)]
+#[allow(unreachable_pub)]
 pub(crate) mod testkit;
 
 #[cfg(test)]
