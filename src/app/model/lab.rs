@@ -24,7 +24,8 @@ use crate::{
         testkit::MemoryRows,
     },
     domain::{
-        jwks::PublicKey, jws::Algorithm, key_cache::KeyCache, leases::Leases, ledger::List, limits,
+        digest::Digest,
+        jwks::PublicKey, jws::Algorithm, key_cache::KeyCache, leases::{Leases, Suspects}, ledger::List, limits,
         time::Timestamp, url::HttpUrl,
     },
 };
@@ -372,6 +373,14 @@ impl World for Site {
 
     fn with_leases<T>(&self, use_it: impl FnOnce(&mut Leases) -> T) -> T {
         use_it(&mut Leases::default())
+    }
+
+    fn with_suspects<T>(&self, _: impl FnOnce(&mut Suspects) -> T) -> T {
+        unreachable!()
+    }
+
+    async fn has_room(&self, _: &Digest) -> Result<bool, Unavailable> {
+        unreachable!()
     }
 
     fn is_news(&self, _: String) -> bool {

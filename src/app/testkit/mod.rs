@@ -48,7 +48,7 @@ pub use pollster::block_on;
 use self::faults::Faults;
 pub use self::{
     faults::{Fault, FaultyRows},
-    ledger::{FakeLedger, MemoryRows},
+    ledger::{FakeLedger, MemoryRows, Table},
 };
 
 pub const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
