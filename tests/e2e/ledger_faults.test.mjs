@@ -43,6 +43,9 @@ async function visit() {
   return { status, setCookies, seen, took: Date.now() - started };
 }
 
+// Where nothing but the net answers, and without it nobody would.
+const LIMIT = { timeout: 20_000 };
+
 const ALIVE = { status: 200, setCookies: [], seen: ['shop.sid=secret'] };
 const UNAVAILABLE = { status: 503, setCookies: [], seen: [] };
 
@@ -171,7 +174,7 @@ test('a ledger that hangs: 503 in two seconds, and finished after the answer', a
   await assertDead();
 });
 
-test('the instance dies in the list of the sid: 503 in time, and the next request is served', async () => {
+test('the instance dies in the list of the sid: 503 in time, and the next request is served', LIMIT, async () => {
   await world.faults({ ledger: 'panic', list: 's', count: 1 });
   assert.equal(await logOut(), 503);
   await world.logged('instance_lost');
@@ -180,7 +183,7 @@ test('the instance dies in the list of the sid: 503 in time, and the next reques
   await assertDead();
 });
 
-test('the instance dies in the list of the user: the list of the sid goes on by itself', async () => {
+test('the instance dies in the list of the user: the list of the sid goes on by itself', LIMIT, async () => {
   await world.faults({ ledger: 'panic', list: 'u', count: 1 });
   assert.equal(await logOut(), 503);
   await world.logged('instance_lost');
@@ -189,7 +192,7 @@ test('the instance dies in the list of the user: the list of the sid goes on by 
 });
 
 // All at once, because it takes its time.
-test('the gate waits ten seconds for the ledger, and as long as it takes for the app', async () => {
+test('the gate waits ten seconds for the ledger, and as long as it takes for the app', LIMIT, async () => {
   const waitingFor = async (fits) => {
     for (const end = Date.now() + 5000; Date.now() < end; ) if (fits(await world.calls())) return;
     assert.fail('nothing came of it');
