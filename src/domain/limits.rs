@@ -55,6 +55,8 @@ pub const LEDGER_INLINE: Duration = Duration::from_millis(1200);
 pub const LEDGER_ENTRIES_INLINE: Duration = Duration::from_millis(600);
 /// Ended sessions of a list that are dealt with at a time.
 pub const LEDGER_BATCH: usize = 64;
+/// Pause before a list whose storage or configuration is broken looks again.
+pub const LEDGER_REPAIR: Duration = Duration::from_secs(10);
 /// Least and greatest pause before a list of the ledger tries again what an end demands.
 pub const LEDGER_RETRY_MIN: Duration = Duration::from_secs(1);
 /// See [`LEDGER_RETRY_MIN`].

@@ -13,9 +13,12 @@ use crate::{
     app::{
         budget::Budget,
         ledger::{Answer, Command, Object},
-        ports::{self, Unavailable},
+        ports::{self, Unavailable, World as _},
     },
-    domain::ledger::List,
+    domain::{
+        ledger::{List, Rows as _},
+        limits,
+    },
 };
 
 /// Stands before every command: where Worker and object are of different versions for a while, what
@@ -129,7 +132,6 @@ impl DurableObject for Ledger {
         Ok(response)
     }
 
-    /// If this fails, the runtime calls it again.
     async fn alarm(&self) -> worker::Result<Response> {
         self.rows.alarm_went_off();
         let next = self.object(async |list| list.alarm().await).await;
@@ -140,8 +142,14 @@ impl DurableObject for Ledger {
                 self.rows.are_gone();
             }
             Some(Ok(Some(_))) => {}
-            Some(Err(Unavailable(code))) => return Err(worker::Error::RustError(code.to_owned())),
-            None => return Err(worker::Error::RustError("not configured".to_owned())),
+            // Storage or configuration is broken. The runtime calls an alarm that fails again, but
+            // only some times; what a list has to do is not forgotten as long as it can be noted.
+            Some(Err(_)) | None => {
+                let later = Runtime { deadline: None }.now().plus(limits::LEDGER_REPAIR);
+                self.rows
+                    .set_alarm(later)
+                    .map_err(|Unavailable(code)| worker::Error::RustError(code.to_owned()))?;
+            }
         }
         Response::empty()
     }

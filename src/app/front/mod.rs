@@ -196,7 +196,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
             self.world
                 .record(&Event::new("too_many_seals", &self.app.name));
         }
-        let standing = self.standing(&jar).await?;
+        let standing = in_time(self.world, limits::GATE_DEADLINE, self.standing(&jar)).await?;
         let now = self.world.now();
         self.admit(&jar, &standing, now)?;
 
@@ -273,8 +273,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
     async fn standing(&self, jar: &Jar) -> Result<Standing, Unavailable> {
         let mut standing = Standing::Anonymous;
         for session in jar.sessions() {
-            let work = self.sessions.alive(&session);
-            match in_time(self.world, limits::GATE_DEADLINE, work).await? {
+            match self.sessions.alive(&session).await? {
                 Life::Alive => return Ok(Standing::Live(session)),
                 Life::Ended(by) => {
                     let of = session.sid.0.short();

@@ -25,8 +25,14 @@ use crate::{
     },
     domain::{
         digest::Digest,
-        jwks::PublicKey, jws::Algorithm, key_cache::KeyCache, leases::{Leases, Suspects}, ledger::List, limits,
-        time::Timestamp, url::HttpUrl,
+        jwks::PublicKey,
+        jws::Algorithm,
+        key_cache::KeyCache,
+        leases::{Leases, Suspects},
+        ledger::List,
+        limits,
+        time::Timestamp,
+        url::HttpUrl,
     },
 };
 
