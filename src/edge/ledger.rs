@@ -8,12 +8,17 @@ use serde::{Serialize, de::DeserializeOwned};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use worker::{DurableObject, Env, ObjectNamespace, Request, Response, State, durable_object};
 
-use super::{bindings::Bindings, http, kv, rows::SqlRows, runtime::Runtime};
+use super::{
+    bindings::Bindings,
+    http, kv,
+    rows::SqlRows,
+    runtime::{self, Runtime},
+};
 use crate::{
     app::{
         budget::Budget,
         ledger::{Answer, Command, Object},
-        ports::{self, Unavailable, World as _},
+        ports::{self, Unavailable},
     },
     domain::{
         ledger::{List, Rows as _},
@@ -145,7 +150,7 @@ impl DurableObject for Ledger {
             // Storage or configuration is broken. The runtime calls an alarm that fails again, but
             // only some times; what a list has to do is not forgotten as long as it can be noted.
             Some(Err(_)) | None => {
-                let later = Runtime { deadline: None }.now().plus(limits::LEDGER_REPAIR);
+                let later = runtime::now().plus(limits::LEDGER_REPAIR);
                 self.rows
                     .set_alarm(later)
                     .map_err(|Unavailable(code)| worker::Error::RustError(code.to_owned()))?;
