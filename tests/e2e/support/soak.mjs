@@ -8,8 +8,9 @@ import { startTruth } from './truth.mjs';
 import { startWorld } from './world.mjs';
 
 const OUTPUT = fileURLToPath(new URL('../../.output/', import.meta.url));
-/** People of one kind, each of whom does one thing at a time. */
+/** People whose logouts touch only each other, so many of such groups at a time; */
 const HOUSEHOLDS = 8;
+/** and how many things happen in each at once. */
 const LANES = 2;
 /** A request without an answer for that long hangs. */
 const HANGS = 30_000;
