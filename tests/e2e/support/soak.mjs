@@ -256,7 +256,7 @@ export async function soak({ seconds, kills, seed }) {
   await Promise.all([...households, looker]);
 
   const sessions = truths.flatMap((truth) => truth.sessions);
-  const rest = await comeToRest({ world, sessions, ask, askLedger });
+  const rest = await comeToRest({ world, sessions, ask, askLedger, count });
   await each(sessions, see);
   const codes = {};
   for (const { code } of await world.takeLogs()) codes[code] = (codes[code] ?? 0) + 1;
@@ -271,7 +271,7 @@ export async function soak({ seconds, kills, seed }) {
  * Waits until what has ended has ended everywhere; gives what is left of it. The list of a `sid` that
  * has noted a logout and the list of a user that has not heard of it must not stay like that.
  */
-async function comeToRest({ world, sessions, ask, askLedger }) {
+async function comeToRest({ world, sessions, ask, askLedger, count }) {
   const started = Date.now();
   let left = sessions;
   let entries;
@@ -280,7 +280,9 @@ async function comeToRest({ world, sessions, ask, askLedger }) {
     entries = new Set(await kvKeys(world.kv, 'session/'));
     await each(left, async (session) => {
       session.isAlive = await askLedger(session);
-      const isLeft = session.isAlive ? !(await ask(session, 'sid')) : entries.has(session.names.entry);
+      // Without an answer it is asked again.
+      const sid = session.isAlive !== false && (await ask(session, 'sid').catch(() => count('ledger without an answer')));
+      const isLeft = session.isAlive === false ? entries.has(session.names.entry) : !session.isAlive || sid !== true;
       if (isLeft) next.push(session);
     });
     left = next;
