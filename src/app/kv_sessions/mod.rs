@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures_util::{
     StreamExt as _,
-    future::{try_join_all, try_join3},
+    future::{try_join, try_join_all},
     stream,
 };
 
@@ -233,8 +233,10 @@ impl<W: World, K: Kv> Sessions for KvSessions<'_, W, K> {
         let (of_sid, of_subject) = (metadata(session.subject.0)?, metadata(session.sid.0)?);
         let sid_key = Index::from(session.sid).key(&id);
         let subject_key = Index::from(session.subject).key(&id);
-        try_join3(
-            entry::write(self.kv, session, self.world.now()),
+        // The entry comes first: a logout that finds it by an index deletes it, and no write that is
+        // still under way brings it back.
+        entry::write(self.kv, session, self.world.now()).await?;
+        try_join(
             self.kv.put(&sid_key, "", Some(&of_sid), ttl),
             self.kv.put(&subject_key, "", Some(&of_subject), ttl),
         )
