@@ -309,10 +309,11 @@ impl Play<'_> {
         Ok(())
     }
 
-    /// Whether a logout came after the login: its record sees to it that the index is listed when
-    /// that shows the login.
+    /// Whether a logout came after the login and was answered: its record sees to it that the index
+    /// is gone over when it shows the login.
     fn was_listed(&self, number: usize) -> bool {
+        let is_answered = |logout: &Facts| logout.outcome == Some(Outcome::Done);
         self.logouts()
-            .any(|(_, _, logout)| logout.after.contains(&number))
+            .any(|(_, _, logout)| is_answered(logout) && logout.after.contains(&number))
     }
 }
