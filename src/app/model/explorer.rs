@@ -17,7 +17,10 @@ use super::{
     properties::{Broken, Facts},
     scenario::{Actor, Login, Outcome, Role, Run, Scenario, Store, time},
 };
-use crate::domain::{limits, session::Session, time::Timestamp};
+use crate::{
+    app::testkit::Table,
+    domain::{limits, session::Session, time::Timestamp},
+};
 
 pub struct Report {
     pub states: usize,
@@ -159,10 +162,12 @@ impl<'a> Play<'a> {
                     call,
                     variant,
                     fault,
-                })
+                });
             };
             if !is_timer {
-                (0..self.lab.variants(&waits.op)).for_each(|variant| may(variant, None));
+                for variant in 0..self.lab.variants(&waits.op) {
+                    may(variant, None);
+                }
             }
             if self.faults > 0 {
                 may(0, Some(Fault::Before));
@@ -273,10 +278,7 @@ impl<'a> Play<'a> {
             Role::EndOne(login) => Some(self.session(&login)),
             _ => None,
         };
-        let site = Site {
-            lab: self.lab.clone(),
-            within: Vec::new(),
-        };
+        let site = Site::outside(&self.lab);
         self.runs[number] = Some(actor.run(self.scenario.store, site, session));
         self.go_on(number)
     }
@@ -306,15 +308,12 @@ impl<'a> Play<'a> {
         if self.runs.len() <= number {
             self.runs.resize_with(number + 1, || None);
         }
-        let outside = Site {
-            lab: self.lab.clone(),
-            within: Vec::new(),
-        };
+        let outside = Site::outside(&self.lab);
         let site = outside.inside(list);
         let lab = self.lab.clone();
         self.runs[number] = Some(Box::pin(async move {
             match site.object(&rows).alarm().await {
-                Ok(None) => *rows.0.borrow_mut() = Default::default(),
+                Ok(None) => *rows.0.borrow_mut() = Table::default(),
                 Ok(Some(_)) => {}
                 // The runtime calls it again.
                 Err(_) => rows.0.borrow_mut().alarm = Some(lab.clock.get()),
@@ -414,10 +413,7 @@ impl<'a> Play<'a> {
 
     /// Tidies up KV once, as the cron trigger does.
     pub fn sweep(&mut self) -> Result<(), Broken> {
-        let site = Site {
-            lab: self.lab.clone(),
-            within: Vec::new(),
-        };
+        let site = Site::outside(&self.lab);
         let actor = Actor {
             role: Role::Sweep,
             from: 0,

@@ -66,7 +66,8 @@ pub enum Op {
     Put(String, String, Option<String>, Duration),
     Delete(String),
     List(String),
-    Ask(String, Command),
+    /// The command is told in traces only.
+    Ask(String, #[allow(dead_code)] Command),
     Sleep,
 }
 
@@ -149,7 +150,9 @@ impl Lab {
         let waits = waiting.get_mut(&call).unwrap();
         let heard = |hash: &mut DefaultHasher| {
             (call.1, reply.is_ok()).hash(hash);
-            reply.iter().for_each(|reply| reply.hash(hash));
+            if let Ok(reply) = &reply {
+                reply.hash(hash);
+            }
             let asked = match &op {
                 Op::Ask(list, _) => Some(list),
                 _ => None,
@@ -216,6 +219,13 @@ pub struct Site {
 }
 
 impl Site {
+    pub fn outside(lab: &Rc<Lab>) -> Self {
+        Self {
+            lab: lab.clone(),
+            within: Vec::new(),
+        }
+    }
+
     async fn call(&self, op: Op) -> Result<Reply, Unavailable> {
         let actor = self.lab.acting.get();
         let number = {
@@ -233,18 +243,6 @@ impl Site {
         let id = (actor, number);
         self.lab.waiting.borrow_mut().insert(id, call);
         Waiting { lab: &self.lab, id }.await
-    }
-
-    pub async fn write(
-        &self,
-        key: &str,
-        value: &str,
-        metadata: Option<&str>,
-        ttl: Duration,
-    ) -> Result<(), Unavailable> {
-        let (key, value) = (key.to_owned(), value.to_owned());
-        let put = Op::Put(key, value, metadata.map(str::to_owned), ttl);
-        self.call(put).await.map(drop)
     }
 
     pub fn object<'a>(&'a self, rows: &'a MemoryRows) -> Object<'a, Self, Self, Self, MemoryRows> {
@@ -332,7 +330,9 @@ impl Kv for Site {
         {
             return Ok(());
         }
-        self.write(key, value, metadata, ttl).await
+        let (key, value) = (key.to_owned(), value.to_owned());
+        let put = Op::Put(key, value, metadata.map(str::to_owned), ttl);
+        self.call(put).await.map(drop)
     }
 
     async fn delete(&self, key: &str) -> Result<(), Unavailable> {

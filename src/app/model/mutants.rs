@@ -45,8 +45,6 @@ pub enum Mutant {
     NoMark,
     /// or one that goes before the sessions that it covers,
     MarkTooShort,
-    /// or leaves it last,
-    MarkLast,
     /// or no record for the sweep.
     NoPending,
     /// KV alone: a new session asks for no marks.
@@ -83,9 +81,13 @@ impl Mutant {
                 let later = birth.session.login.plus(limits::OP_CLOCK_SPREAD);
                 own_row(birth, table, &|row| row.login = later);
             }
-            (Self::SidRefusalIgnored, Command::Admit { list, .. }, Answer::Admitted(admitted))
-                if matches!(list, List::Sid(_)) =>
-            {
+            (
+                Self::SidRefusalIgnored,
+                Command::Admit {
+                    list: List::Sid(_), ..
+                },
+                Answer::Admitted(admitted),
+            ) => {
                 *admitted = Ok(());
             }
             (Self::Unconfirmed, _, Answer::Ended(outcome)) => outcome.is_left = false,
@@ -107,7 +109,7 @@ impl Mutant {
     /// Whether KV is written to at all.
     pub fn writes(self, key: &str, ttl: &mut Duration) -> bool {
         match self {
-            Self::NoMark | Self::MarkLast => !key.starts_with("mark/"),
+            Self::NoMark => !key.starts_with("mark/"),
             Self::NoPending => !key.starts_with("pending/"),
             Self::MarkTooShort if key.starts_with("mark/") => {
                 *ttl = limits::KV_MIN_TTL;

@@ -8,7 +8,7 @@ use super::{
     scenario::{Login, Order, Outcome, Role, Store, time},
 };
 use crate::{
-    app::{entry, ports::Unavailable},
+    app::{entry, ports::Unavailable, testkit::Table},
     domain::{limits, session::Life, time::Timestamp},
 };
 
@@ -120,7 +120,7 @@ impl Play<'_> {
         } else {
             Duration::ZERO
         };
-        time(login.login) <= time(order.at).plus(margin)
+        time(login.at) <= time(order.at).plus(margin)
             && self.means(order, login, |through| logout.after.contains(&through))
     }
 
@@ -133,17 +133,7 @@ impl Play<'_> {
         } else {
             self.end_margin()
         };
-        time(login.login) <= time(order.at).plus(margin) && self.means(order, login, |_| true)
-    }
-
-    fn covers_birth(&self, order: &Order, login: &Login, margin: Duration) -> bool {
-        let (at, began) = (time(order.at), time(login.login));
-        let is_own_mark = order.sid.is_some() && order.sid == login.sid || login.sid.is_none();
-        let is_old = match login.auth {
-            Some(auth) => auth <= order.at,
-            None => is_own_mark,
-        };
-        began <= at.plus(margin) || (is_old && began <= at.plus(limits::REBIRTH_WINDOW))
+        time(login.at) <= time(order.at).plus(margin) && self.means(order, login, |_| true)
     }
 
     /// After each step: what a request sees that begins now. It makes one call and changes nothing,
@@ -207,10 +197,7 @@ impl Play<'_> {
     fn lives(&self, login: &Login) -> Vec<Result<Life, Unavailable>> {
         const PROBE: usize = usize::MAX;
         let session = self.session(login);
-        let site = Site {
-            lab: self.lab.clone(),
-            within: Vec::new(),
-        };
+        let site = Site::outside(&self.lab);
         let mut lives = Vec::new();
         for variant in 0.. {
             let mut request = Box::pin(self.scenario.store.alive(&site, &session));
@@ -248,15 +235,14 @@ impl Play<'_> {
                     facts.after.contains(&of)
                         && known <= facts.begun
                         && self.means(&order, &login, |through| logout.after.contains(&through))
-                        && self.covers_birth(&order, &login, Duration::ZERO)
+                        && covers_birth(&order, &login, Duration::ZERO)
                 });
                 holds(!covered, Broken::AcceptedInSpite)
             }
             Some(Outcome::Refused) => {
                 let margin = self.birth_margin();
                 let covered = self.logouts().any(|(_, order, _)| {
-                    self.means(&order, &login, |_| true)
-                        && self.covers_birth(&order, &login, margin)
+                    self.means(&order, &login, |_| true) && covers_birth(&order, &login, margin)
                 });
                 holds(covered, Broken::RefusedForNothing)
             }
@@ -302,7 +288,7 @@ impl Play<'_> {
             let lists = self.lab.lists.borrow();
             let mut tables = lists.values().map(|rows| rows.0.borrow());
             holds(
-                tables.all(|table| *table == Default::default()),
+                tables.all(|table| *table == Table::default()),
                 Broken::ListLeft,
             )?;
         }
@@ -316,4 +302,14 @@ impl Play<'_> {
         self.logouts()
             .any(|(_, _, logout)| is_answered(logout) && logout.after.contains(&number))
     }
+}
+
+fn covers_birth(order: &Order, login: &Login, margin: Duration) -> bool {
+    let (at, began) = (time(order.at), time(login.at));
+    let is_own_mark = order.sid.is_some() && order.sid == login.sid || login.sid.is_none();
+    let is_old = match login.auth {
+        Some(auth) => auth <= order.at,
+        None => is_own_mark,
+    };
+    began <= at.plus(margin) || (is_old && began <= at.plus(limits::REBIRTH_WINDOW))
 }

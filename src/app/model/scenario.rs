@@ -67,7 +67,7 @@ pub struct Login {
     pub user: u8,
     pub sid: Option<u8>,
     /// The ID token's `iat`, and `auth_time`.
-    pub login: i64,
+    pub at: i64,
     pub auth: Option<i64>,
 }
 
@@ -116,7 +116,7 @@ impl Login {
             id: SessionId::from_random([self.id; 16]),
             subject: subject(self.user),
             sid: self.sid.map_or_else(|| without_sid(self.user), sid),
-            login: time(self.login),
+            login: time(self.at),
             registered_at,
             expires: registered_at.plus(limits::SESSION_LIFETIME),
         }
@@ -151,14 +151,6 @@ impl Order {
         let of_user = self.user.map(|user| List::User(subject(user)));
         let list = self.sid.map(|number| List::Sid(sid(number))).or(of_user);
         list.unwrap().to_string()
-    }
-
-    fn mark_key(&self) -> String {
-        let hash = self.sid.map(|number| sid(number).0);
-        format!(
-            "mark/{}",
-            hash.unwrap_or_else(|| subject(self.user.unwrap()).0)
-        )
     }
 }
 
@@ -207,10 +199,6 @@ impl Store {
             Self::Kv => Self::kv(site).end(&scope, &logout, deadline).await,
             Self::Ledger => Self::ledger(site).end(&scope, &logout, deadline).await,
         };
-        if site.lab.mutant == Some(Mutant::MarkLast) {
-            let (at, ttl) = (logout.at.seconds().to_string(), limits::SESSION_LIFETIME);
-            let _ = site.write(&order.mark_key(), &at, None, ttl).await;
-        }
         ended.is_ok()
     }
 

@@ -18,7 +18,7 @@ const fn login(id: u8, user: u8, sid: u8, at: i64) -> Login {
         id,
         user,
         sid: Some(sid),
-        login: at,
+        at,
         auth: Some(at),
     }
 }
