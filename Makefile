@@ -28,7 +28,7 @@ test: lint build  ## Everything: lints, native tests, the Worker on workerd, the
 	cargo test --quiet
 	node .make/check-config.mjs
 	wrangler deploy --dry-run --outdir tests/.output/upload > tests/.output/dry-run.log || { cat tests/.output/dry-run.log; exit 1; }
-	node --test --test-concurrency=1 --test-reporter=spec 'tests/e2e/*.test.mjs'
+	node --test --test-concurrency=1 --test-reporter=spec 'tests/e2e/**/*.test.mjs'
 
 fuzz:  ## The domain against inputs that nobody thought of, for some minutes; not part of `test`
 	@bash .make/tools.sh fuzz $(SECONDS_PER_TARGET)

@@ -60,17 +60,16 @@ export async function startWorker(setup) {
     unsafeHandleRuntimeRestart: onRestart,
   });
   const url = await miniflare.ready;
-  const getKv = () => miniflare.getKVNamespace('SESSIONS', 'edge-logout');
+  /** KV, and the lists of the ledger if it is bound. */
+  const stores = async () => ({
+    kv: await miniflare.getKVNamespace('SESSIONS', 'edge-logout'),
+    ledger: options.durableObjects?.LEDGER && (await miniflare.getDurableObjectNamespace('LEDGER', 'edge-logout')),
+  });
   return {
     url: bare ? await miniflare.unsafeGetDirectURL('edge-logout') : url,
-    kv: await getKv(),
-    /** KV again: a restart of workerd makes the one from before useless. */
-    getKv,
-    /** A list of the ledger, by its name. */
-    async list(name) {
-      const lists = await miniflare.getDurableObjectNamespace('LEDGER', 'edge-logout');
-      return lists.get(lists.idFromName(name));
-    },
+    ...(await stores()),
+    /** Both again: a restart of workerd makes those from before useless. */
+    stores,
     /** Runs the cron trigger. */
     cron: async () => (await miniflare.getWorker('edge-logout')).scheduled({ cron: '*/2 * * * *' }),
     stop: () => miniflare.dispose(),

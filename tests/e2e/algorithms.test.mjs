@@ -1,8 +1,8 @@
 // Every algorithm, signed by jose and verified by the Worker: one per issuer, and no other.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { markOf, session } from './support/format.mjs';
-import { startWorld, stored } from './support/world.mjs';
+import { session } from './support/format.mjs';
+import { startWorld } from './support/world.mjs';
 
 const ALGORITHMS = [
   'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA',
@@ -50,7 +50,7 @@ for (const alg of ALGORITHMS) {
     const iat = op.now();
     const token = await signed(alg, op.claims({ iss: issuerOf(alg), sid: 's1', iat }));
     assert.equal((await world.logout(token, { client: alg })).status, 200);
-    assert.deepEqual(await world.contents({ pending: false }), markOf(who, iat));
+    assert.deepEqual(await world.contents({ pending: false }), world.markOf(who, iat));
 
     const idToken = await signed(alg, {
       iss: issuerOf(alg), aud: 'shop', sub: 'alice', sid: 's2', iat, exp: iat + 60,
@@ -70,7 +70,7 @@ for (const alg of ALGORITHMS) {
       const token = await signed(alg, op.claims({ iss: issuerOf(configured), sid: 's1' }));
       const answer = await world.logout(token, { client: configured });
       assert.equal(answer.status, 400, configured);
-      assert.deepEqual(await world.contents(), stored(loggedIn));
+      assert.deepEqual(await world.contents(), world.stored(loggedIn));
     }
     const codes = (await world.takeLogs()).map(({ code }) => code);
     assert.deepEqual(new Set(codes), new Set(['alg_not_configured']));

@@ -3,8 +3,8 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync } from 'node:crypto';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { markOf, session } from './support/format.mjs';
-import { startWorld, stored } from './support/world.mjs';
+import { session } from './support/format.mjs';
+import { startWorld } from './support/world.mjs';
 
 let world, op, who, loggedIn;
 before(async () => {
@@ -21,7 +21,7 @@ beforeEach(async () => {
   op.fetches.length = 0;
 });
 
-const untouched = async () => assert.deepEqual(await world.contents(), stored(loggedIn));
+const untouched = async () => assert.deepEqual(await world.contents(), world.stored(loggedIn));
 
 describe('the request', () => {
   for (const [name, options, code] of [
@@ -83,7 +83,7 @@ describe('the request', () => {
         body: body?.(token) ?? `logout_token=${token}`,
       });
       assert.equal(answer.status, 200);
-      assert.deepEqual(await world.contents({ pending: false }), markOf({ ...who, sub: undefined }, iat));
+      assert.deepEqual(await world.contents({ pending: false }), world.markOf({ ...who, sub: undefined }, iat));
     });
   }
 

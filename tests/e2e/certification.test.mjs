@@ -4,8 +4,8 @@ import assert from 'node:assert/strict';
 import { generateKeyPairSync, randomInt, randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
 import { LOGOUT_EVENT } from './support/op.mjs';
-import { markOf, session } from './support/format.mjs';
-import { startWorld, stored } from './support/world.mjs';
+import { session } from './support/format.mjs';
+import { startWorld } from './support/world.mjs';
 
 let world;
 before(async () => {
@@ -102,7 +102,7 @@ for (const [suffix, status, change] of [
     assert.equal(answer.status, status);
     const directives = answer.headers['cache-control'].split(',').map((part) => part.trim());
     assert.ok(directives.includes('no-store'));
-    if (status === 200) assert.deepEqual(await world.contents({ pending: false }), markOf({ ...who, sub: undefined }, iat));
-    else assert.deepEqual(await world.contents(), stored(loggedIn));
+    if (status === 200) assert.deepEqual(await world.contents({ pending: false }), world.markOf({ ...who, sub: undefined }, iat));
+    else assert.deepEqual(await world.contents(), world.stored(loggedIn));
   });
 }

@@ -1,12 +1,12 @@
-// KV failing on workerd, and an OP that never sends a token twice: the session must be dead.
+// KV alone failing on workerd, and an OP that never sends a token twice: the session must be dead.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { seal, session } from './support/format.mjs';
-import { startWorld, stored } from './support/world.mjs';
+import { startWorld } from './support/world.mjs';
 
 let world, op, loggedIn;
 before(async () => {
-  world = await startWorld({ entry: 'instrumented.js' });
+  world = await startWorld({ mode: 'kv' });
   op = world.op;
   world.app = (req, res) => res.end(req.headers.cookie ?? 'nobody');
   // The key set, once and for all.
@@ -106,7 +106,7 @@ test('a gated request while KV is down: 503, nothing forwarded, the cookie kept'
     assert.deepEqual(answer.setCookies, []);
     assert.equal(await seenByApp(), 'shop.sid=c');
   }
-  assert.deepEqual(await world.contents(), stored(loggedIn));
+  assert.deepEqual(await world.contents(), world.stored(loggedIn));
 });
 
 test('the cron trigger tidies up what was deferred, two minutes after', async () => {

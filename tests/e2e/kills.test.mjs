@@ -4,7 +4,8 @@ import assert from 'node:assert/strict';
 import { readdirSync, rmSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
-import { namesOf, ownerOf, session } from './support/format.mjs';
+import { entryKeyOf, ownerOf, session } from './support/format.mjs';
+import { admit, alive, sidList, userList } from './support/ledger.mjs';
 import { newFolder, soak } from './support/soak.mjs';
 import { startWorld } from './support/world.mjs';
 
@@ -20,12 +21,12 @@ async function until(what, holds) {
 /** A world whose storage outlives workerd. */
 async function startLasting(t, setup) {
   const persist = newFolder();
-  const world = await startWorld({ ledger: true, persist, ...setup });
+  const world = await startWorld({ persist, ...setup });
   t.after(async () => {
     await world.stop();
     rmSync(persist, { recursive: true });
   });
-  /** Logs in; gives the cookie as the browser sends it, and the session's own names. */
+  /** Logs in; gives the cookie as the browser sends it, and the session's hashes. */
   world.logIn = async (claims) => {
     const token = await world.op.idToken(claims);
     world.app = (_, res) =>
@@ -34,13 +35,13 @@ async function startLasting(t, setup) {
     world.app = (req, res) => res.end(req.headers.cookie ?? 'nobody');
     const cookie = setCookies[0].split(';')[0];
     const owner = ownerOf(world.sealKeys, world.shop, 'shop.sid', cookie.slice('shop.sid='.length));
-    return { cookie, owner, names: namesOf(owner) };
+    return { cookie, owner };
   };
   world.see = async ({ cookie }) => String((await world.request('/shop/', { headers: { cookie } })).body);
   /** What its two lists say. */
-  world.lives = async ({ owner: alive, names }) => ({
-    user: await world.ask(names.user, { alive }),
-    sid: await world.ask(names.sid, { alive }),
+  world.lives = async ({ owner }) => ({
+    user: await world.ask(userList(owner), alive(owner)),
+    sid: await world.ask(sidList(owner), alive(owner)),
   });
   /** The tables of all lists on the disk. */
   world.tables = () => {
@@ -87,19 +88,19 @@ test('sessions, their ends and their entries outlive workerd', async (t) => {
   await world.crash();
   assert.equal(await world.see(one), 'nobody');
   assert.equal(await world.see(other), 'shop.sid=secret');
-  assert.deepEqual(Object.keys(await world.contents()), [other.names.entry]);
+  assert.deepEqual(Object.keys(await world.contents()), [entryKeyOf(other.owner)]);
 });
 
 test('a list deletes itself when its last session is over, though workerd was killed before', async (t) => {
   const world = await startLasting(t);
   const ours = session({ ...world.shop, sub: 'alice', sid: 's1', login: world.op.now(), lifetime: 3 });
-  const list = namesOf(ours).user;
-  assert.equal(await world.ask(list, { admit: ours }), true);
+  const list = userList(ours);
+  assert.equal(await world.ask(list, admit(list, ours)), 'admitted');
   await world.crash();
-  assert.equal(await world.ask(list, { alive: ours }), true);
+  assert.equal(await world.ask(list, alive(ours)), true);
   assert.deepEqual(world.tables().sort(), ['logout', 'session']);
   await until('the list is gone', () => world.tables().length === 0);
-  assert.equal(await world.ask(list, { alive: ours }), false);
+  assert.equal(await world.ask(list, alive(ours)), false);
   assert.deepEqual(world.tables(), [], 'asking makes no new list');
 });
 

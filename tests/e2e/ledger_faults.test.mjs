@@ -7,7 +7,7 @@ import { startWorld } from './support/world.mjs';
 let world, op, who, cookie;
 let users = 0;
 before(async () => {
-  world = await startWorld({ ledger: true, entry: 'instrumented.js' });
+  world = await startWorld();
   op = world.op;
   // The key set, once and for all.
   await world.logout(await op.logoutToken({ sid: 'nobody' }));

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { seal, session } from './support/format.mjs';
-import { startWorld, stored } from './support/world.mjs';
+import { startWorld } from './support/world.mjs';
 
 const ANNOUNCE_KEY = randomBytes(24).toString('hex');
 const key = (id, more) => ({ id, key: randomBytes(32).toString('base64'), ...more });
@@ -64,7 +64,7 @@ function answerWith({ status = 200, headers = {} }) {
 const PAGE = { 'sec-fetch-mode': 'navigate', 'sec-fetch-dest': 'document' };
 const codes = async () => (await world.takeLogs()).map(({ code }) => code);
 const sealed = (client, bound, { by = OLD, value = 'secret!', name = `${client}.sid` } = {}) =>
-  `${name}=${seal(JSON.stringify([by]), { name: client.toUpperCase(), issuer: op.issuer, client }, name, value, bound)}`;
+  `${name}=${seal(JSON.stringify([by]), { ...world.shop, name: client.toUpperCase(), client }, name, value, bound)}`;
 const sessionAt = (client) =>
   session({ issuer: op.issuer, client, sub: 'alice', sid: 's1', login: op.now() - 5 });
 
@@ -297,7 +297,7 @@ describe('abuse', () => {
     const filled = `pad=${'x'.repeat(32_000)}; ${good}`;
     await world.request('/shop/', { headers: { cookie: filled } });
     assert.ok(seen[1].headers.cookie.endsWith('; shop.sid=secret!'));
-    assert.deepEqual(await world.contents(), stored(alive));
+    assert.deepEqual(await world.contents(), world.stored(alive));
   });
 
   test('cut, spliced and swapped seals are nobody’s, and remove nothing', async () => {
@@ -321,6 +321,6 @@ describe('abuse', () => {
       await world.request('/wiki/', { headers: { cookie: moved } });
       assert.equal(seen.pop().headers.cookie, undefined, moved);
     }
-    assert.deepEqual(await world.contents(), stored(alice, bob));
+    assert.deepEqual(await world.contents(), world.stored(alice, bob));
   });
 });

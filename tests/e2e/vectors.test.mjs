@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { markOf, pendingOf, session } from './support/format.mjs';
-import { startWorld, stored } from './support/world.mjs';
+import { session } from './support/format.mjs';
+import { startWorld } from './support/world.mjs';
 
 const files = ['logout_token.json', 'providers.json'].map((file) =>
   JSON.parse(readFileSync(new URL(`../vectors/${file}`, import.meta.url))),
@@ -98,7 +98,7 @@ for (const { base, rows, sessions: fixtures } of files) {
         const alive = Object.keys(sessions).filter((name) => !row.ends.includes(name));
         assert.deepEqual(
           kept('session', 'by-sid', 'by-sub'),
-          stored(...alive.map((name) => sessions[name])),
+          world.stored(...alive.map((name) => sessions[name])),
         );
         // What was claimed decides which marks there are, and whose; `text` rows repeat the base.
         const claims = row.text ? base.claims : { ...base.claims, ...row.claims };
@@ -106,10 +106,10 @@ for (const { base, rows, sessions: fixtures } of files) {
         if (profile !== 'wide') {
           const who = { issuer, client: 'shop', sub: claim('sub'), sid: claim('sid') };
           const iat = claims.iat?.$now === undefined ? claims.iat : now + claims.iat.$now;
-          assert.deepEqual(kept('mark'), markOf(who, iat));
+          assert.deepEqual(kept('mark'), world.markOf(who, iat));
           assert.deepEqual(
             Object.keys(kept('pending')).sort(),
-            Object.keys(pendingOf(who, iat, now)).sort(),
+            Object.keys(world.pendingOf(who, iat, now)).sort(),
           );
         }
       } else {
@@ -119,7 +119,7 @@ for (const { base, rows, sessions: fixtures } of files) {
           error_description: 'The logout token was not accepted.',
         });
         assert.equal(lines[0].class, 'refused');
-        assert.deepEqual(Object.fromEntries(contents), stored(...Object.values(sessions)));
+        assert.deepEqual(Object.fromEntries(contents), world.stored(...Object.values(sessions)));
       }
     });
   }

@@ -12,7 +12,7 @@ const digest = (kind, ...parts) => {
   }
   return hash.digest();
 };
-const text = (bytes) => bytes.toString('base64url');
+export const text = (bytes) => bytes.toString('base64url');
 
 /** A session as the store and the seals know it; times in seconds. */
 export function session({ issuer, client, sub, sid, login, registeredAt = login, lifetime = 12 * 3600 }) {
@@ -20,16 +20,23 @@ export function session({ issuer, client, sub, sid, login, registeredAt = login,
     id: randomBytes(16),
     subject: digest('sub', issuer, client, sub),
     sid: sid === undefined ? digest('no-sid', issuer, client, sub) : digest('sid', issuer, client, sid),
+    hasSid: sid !== undefined,
     login,
     registeredAt,
     expires: registeredAt + lifetime,
   };
 }
 
-/** The KV entries of a session: key to [value, metadata]. */
-export function entriesOf({ id, subject, sid, login, registeredAt, expires }) {
+/** The KV entry of a session, whoever says whether it lives: key to [value]. */
+export const entryOf = ({ id, login, registeredAt, expires }) => ({
+  [`session/${text(id)}`]: [JSON.stringify({ login, registered_at: registeredAt, expires })],
+});
+
+/** The KV entries of a session where KV is all there is: key to [value, metadata]. */
+export function entriesOf(session) {
+  const { id, subject, sid, login } = session;
   return {
-    [`session/${text(id)}`]: [JSON.stringify({ login, registered_at: registeredAt, expires })],
+    ...entryOf(session),
     [`by-sid/${text(sid)}/${text(id)}`]: ['', { login, other: text(subject) }],
     [`by-sub/${text(subject)}/${text(id)}`]: ['', { login, other: text(sid) }],
   };
@@ -57,14 +64,17 @@ export const pendingOf = (who, logout, received, lifetime = 12 * 3600) =>
     ]),
   );
 
-const varint = (number) => {
+export const varint = (number) => {
   const bytes = [];
   for (let rest = BigInt(number); ; rest >>= 7n) {
     if (rest < 128n) return Buffer.from([...bytes, Number(rest)]);
     bytes.push(Number(rest & 127n) | 128);
   }
 };
-const time = (seconds) => varint(BigInt(seconds) * 1000n * 2n);
+export const time = (seconds) => varint(BigInt(seconds) * 1000n * 2n);
+/** `Option`: what `write` makes of a value, if there is one. */
+export const optional = (value, write) =>
+  value === undefined ? Buffer.from([0]) : Buffer.concat([Buffer.from([1]), write(value)]);
 const string = (value) => Buffer.concat([varint(Buffer.byteLength(value)), Buffer.from(value)]);
 
 function cipher(keys, app, name, nonce) {
@@ -75,6 +85,9 @@ function cipher(keys, app, name, nonce) {
   ]);
   return xchacha20poly1305(Buffer.from(key, 'base64'), nonce, data);
 }
+
+/** Who says whether a session lives, as seals name it. */
+export const AUTHORITY = { kv: 0, ledger: 1 };
 
 /**
  * The cookie value that seals `value` for `app` under `name`, bound to `session` if there is one.
@@ -93,7 +106,7 @@ export function seal(keys, app, name, value, session, { since = Math.floor(Date.
       ]
     : [Buffer.from([0])];
   const plaintext = Buffer.concat([
-    Buffer.from([0]),
+    Buffer.from([AUTHORITY[app.mode]]),
     ...owner,
     time(since),
     Buffer.from([0]),
@@ -125,27 +138,5 @@ export function ownerOf(keys, app, name, sealed) {
   return { id, subject, sid };
 }
 
-/** The names of the lists that a session is in, and of its entry. */
-export const namesOf = ({ id, subject, sid }) => ({
-  user: `u:${text(subject)}`,
-  sid: `s:${text(sid)}`,
-  entry: `session/${text(id)}`,
-});
-
-const command = (...parts) => `https://ledger/1/${text(Buffer.concat(parts))}`;
-
-/** What a list of the ledger is asked: `{ alive: session }`, or `{ admit: session }` to its user's. */
-export function ledgerCommand({ alive, admit }) {
-  if (alive) return command(Buffer.from([1]), alive.id);
-  const { id, subject, sid, login, registeredAt, expires } = admit;
-  const times = [login, registeredAt, expires].map(time);
-  const [noAuthTime, hasSid] = [Buffer.from([0]), Buffer.from([1])];
-  return command(Buffer.from([0, 0]), subject, id, subject, sid, ...times, noAuthTime, hasSid);
-}
-
-/** What it answers to that: whether the session lives, or was taken in. */
-export function ledgerAnswer(response) {
-  if (response.status !== 200) throw new Error(`the ledger answered ${response.status}`);
-  const [kind, value] = Buffer.from(response.headers.get('answer'), 'base64url');
-  return kind === 0 ? value === 0 : value === 1;
-}
+/** The key of a session's entry in KV. */
+export const entryKeyOf = ({ id }) => `session/${text(id)}`;

@@ -4,6 +4,7 @@
 // effect is `before` (nothing was done), `after` (it was done) or `hang`; `{ ledger, list, count }`
 // how many calls of the ledger fail and how, see `WAYS` and `Ledger`; `list` is `u` or `s`, for lists
 // of users or of `sid`s only.
+// A POST to /forget empties every list of the ledger.
 // A GET of /calls tells the calls since the last one, by name; one of /timers how many are set,
 // and how many went off although they had been cleared.
 import Worker, { Ledger as BuiltLedger } from './index.js';
@@ -130,13 +131,18 @@ const INSIDE = {
   },
 };
 
+/** The ids of the lists there have been. */
+const lists = new Set();
+
 export class Ledger {
   constructor(state, env) {
+    lists.add(state.id.toString());
     this.state = state;
     this.list = new BuiltLedger(state, around(env));
   }
 
   async fetch(request) {
+    if (request.url.endsWith('/forget')) return this.#forget();
     const way = fault(INSIDE, this.state.id.name);
     const repair = way && INSIDE[way](this.state);
     try {
@@ -149,11 +155,21 @@ export class Ledger {
   alarm() {
     return this.list.alarm();
   }
+
+  #forget() {
+    const { sql } = this.state.storage;
+    const tables = sql.exec("SELECT name FROM sqlite_master WHERE name IN ('session', 'logout')");
+    for (const { name } of tables.toArray()) sql.exec(`DELETE FROM ${name}`);
+    return new Response();
+  }
 }
 
 export default class extends Worker {
+  #ledger;
+
   constructor(context, env) {
     super(context, around(env));
+    this.#ledger = env.LEDGER;
   }
 
   async fetch(request) {
@@ -166,6 +182,11 @@ export default class extends Worker {
         const told = calls;
         calls = {};
         return Response.json(told);
+      }
+      case '/forget': {
+        const forget = (id) => this.#ledger.get(this.#ledger.idFromString(id)).fetch('https://ledger/forget');
+        await Promise.all([...lists].map(forget));
+        return new Response();
       }
       case '/timers':
         return Response.json({ set: timers.size, clearedInVain });

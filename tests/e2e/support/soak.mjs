@@ -2,8 +2,9 @@
 // logged out may ever come back.
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { namesOf, ownerOf } from './format.mjs';
+import { entryKeyOf, ownerOf } from './format.mjs';
 import { kvKeys } from './kv.mjs';
+import { alive, sidList, userList } from './ledger.mjs';
 import { startTruth } from './truth.mjs';
 import { startWorld } from './world.mjs';
 
@@ -51,7 +52,6 @@ function randomOf(seed) {
 export async function soak({ seconds, kills, seed }) {
   const persist = newFolder();
   const world = await startWorld({
-    ledger: true,
     persist,
     // Lists are some way from each other, and workerd may be killed while one has not heard of another.
     entry: 'distant.js',
@@ -116,7 +116,6 @@ export async function soak({ seconds, kills, seed }) {
     if (status !== 200) return;
     session.cookie = setCookies.find((line) => line.startsWith('shop.sid=')).split(';')[0];
     session.owner = ownerOf(world.sealKeys, world.shop, 'shop.sid', session.cookie.slice('shop.sid='.length));
-    session.names = namesOf(session.owner);
     truth.born(session);
     count('logins');
     // What it took the place of has ended, unless it was the same one.
@@ -133,7 +132,8 @@ export async function soak({ seconds, kills, seed }) {
   }
 
   /** What a list says; nothing if it does not answer. */
-  const ask = (session, list) => world.ask(session.names[list], { alive: session.owner });
+  const lists = { user: userList, sid: sidList };
+  const ask = ({ owner }, list) => world.ask(lists[list](owner), alive(owner));
   async function askLedger(session) {
     const asked = ++now;
     const isAlive = await ask(session, 'user').catch(() => count('ledger without an answer'));
@@ -282,12 +282,12 @@ async function comeToRest({ world, sessions, ask, askLedger, count }) {
       session.isAlive = await askLedger(session);
       // Without an answer it is asked again.
       const sid = session.isAlive !== false && (await ask(session, 'sid').catch(() => count('ledger without an answer')));
-      const isLeft = session.isAlive === false ? entries.has(session.names.entry) : !session.isAlive || sid !== true;
+      const isLeft = session.isAlive === false ? entries.has(entryKeyOf(session.owner)) : !session.isAlive || sid !== true;
       if (isLeft) next.push(session);
     });
     left = next;
   } while (left.length > 0 && Date.now() < started + REST);
-  const known = new Set(sessions.map((session) => session.names.entry));
+  const known = new Set(sessions.map((session) => entryKeyOf(session.owner)));
   return {
     seconds: Math.round((Date.now() - started) / 1000),
     left: left.map(({ sub, sid, login, isAlive }) => ({ sub, sid, login, isAlive, where: 'at rest' })),

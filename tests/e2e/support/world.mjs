@@ -4,8 +4,9 @@ import { once } from 'node:events';
 import { createServer, request as httpRequest } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { newSealKeys, startWorker } from '../../../.make/workerd.mjs';
-import { entriesOf, ledgerAnswer, ledgerCommand } from './format.mjs';
+import { entriesOf, entryOf, markOf, pendingOf } from './format.mjs';
 import { isPending, kvContents } from './kv.mjs';
+import { ask, register } from './ledger.mjs';
 import { startTestOp } from './op.mjs';
 import { pidOfWorkerd } from './process.mjs';
 
@@ -13,13 +14,21 @@ import { pidOfWorkerd } from './process.mjs';
 const SECRETS = /eyJ|el1\.|alice|user-subject|"s1"|secret/;
 
 /**
+ * Where sessions live: as it is shipped, unless a suite is run once more over KV alone, by a file
+ * that imports kv_alone.mjs before it.
+ */
+export const MODE = process.env.EDGE_LOGOUT_MODE ?? 'ledger';
+
+/**
  * Starts it; `issuerPath` is the path of the issuer, `bindings` replace or add variables, `services`
  * are Workers to bind, `entry` is a file of support/ around the built one; `bare` leaves nothing but
- * workerd and the Worker between client and app; `ledger` binds the ledger; `persist` is a folder for
+ * workerd and the Worker between client and app; `mode` is `ledger` or `kv`; `persist` is a folder for
  * what is stored; `ratelimits` are bindings of that kind.
  */
 export async function startWorld(setup = {}) {
-  const { issuerPath, bindings, services, entry, bare, ledger, persist, ratelimits } = setup;
+  const { issuerPath, bindings, services, entry = 'instrumented.js', bare, mode = MODE } = setup;
+  const { persist, ratelimits } = setup;
+  const isKvAlone = mode === 'kv';
   const op = await startTestOp({ path: issuerPath });
   const logs = [];
   const leaks = [];
@@ -27,7 +36,8 @@ export async function startWorld(setup = {}) {
     op,
     /** What the app does with a request; tests set it. */
     app: (req, res) => res.end('app'),
-    sealKeys: newSealKeys(),
+    sealKeys: setup.sealKeys ?? newSealKeys(),
+    mode,
   };
   // Headers as large as Cloudflare lets them through.
   const origin = createServer({ maxHeaderSize: 128 << 10 }, (req, res) => world.app(req, res));
@@ -46,8 +56,8 @@ export async function startWorld(setup = {}) {
   direct.routes = [`127.0.0.1:${origin.address().port}/direct`];
   let restarted = () => {};
   const worker = await startWorker({
-    config: fileURLToPath(new URL(ledger ? 'ledger.toml' : 'worker.toml', import.meta.url)),
-    entry: entry && fileURLToPath(new URL(entry, import.meta.url)),
+    config: fileURLToPath(new URL(isKvAlone ? 'worker.toml' : 'ledger.toml', import.meta.url)),
+    entry: fileURLToPath(new URL(entry, import.meta.url)),
     services,
     ratelimits,
     bare,
@@ -71,8 +81,9 @@ export async function startWorld(setup = {}) {
   world.kv = worker.kv;
   world.port = worker.url.port;
   world.originHost = `127.0.0.1:${origin.address().port}`;
-  world.shop = { name: 'SHOP', issuer: op.issuer, client: 'shop' };
-  world.wiki = { name: 'WIKI', issuer: op.issuer, client: 'wiki' };
+  world.ledger = worker.ledger;
+  world.shop = { name: 'SHOP', issuer: op.issuer, client: 'shop', mode };
+  world.wiki = { name: 'WIKI', issuer: op.issuer, client: 'wiki', mode };
 
   /** The next log lines up to the first that fits, waited for: an answer may overtake its lines. */
   const logsUntil = async (fits) => {
@@ -144,22 +155,34 @@ export async function startWorld(setup = {}) {
     const restart = new Promise((resolve) => (restarted = resolve));
     process.kill(Number(pidOfWorkerd()), 'SIGKILL');
     await restart;
-    world.kv = await worker.getKv();
+    Object.assign(world, await worker.stores());
   };
-  /** Asks a list of the ledger: see `ledgerCommand`. */
-  world.ask = async (list, command) =>
-    ledgerAnswer(await (await worker.list(list)).fetch(ledgerCommand(command)));
+  /** Says something to a list of the ledger: see ledger.mjs. */
+  world.ask = (list, command) => ask(world.ledger, list, command);
   /** Runs the cron trigger. */
   world.cron = () => worker.cron();
-  /** Empties KV and puts sessions into it, as the Worker itself would. */
+  const entries = isKvAlone ? entriesOf : entryOf;
+  /** Forgets everything, and begins sessions as the Worker itself would. */
   world.store = async (...sessions) => {
     for (const key of Object.keys(await kvContents(world.kv))) await world.kv.delete(key);
+    if (!isKvAlone) await world.request('/forget', { method: 'POST' });
     for (const session of sessions) {
-      for (const [key, [value, metadata]] of Object.entries(entriesOf(session))) {
+      for (const [key, [value, metadata]] of Object.entries(entries(session))) {
         await world.kv.put(key, value, { metadata });
       }
+      if (!isKvAlone) await register(world.ledger, session);
     }
   };
+  /** What KV holds of these sessions, as `contents` shows it. */
+  world.stored = (...sessions) =>
+    Object.fromEntries(
+      sessions
+        .flatMap((session) => Object.entries(entries(session)))
+        .map(([key, [value, metadata]]) => [key, metadata ? { value, metadata } : value]),
+    );
+  /** What a logout leaves in KV: where the ledger knows of it, nothing. */
+  world.markOf = (...logout) => (isKvAlone ? markOf(...logout) : {});
+  world.pendingOf = (...logout) => (isKvAlone ? pendingOf(...logout) : {});
   world.stop = async () => {
     await world.takeLogs();
     assert.deepEqual(leaks, [], 'no token, cookie or raw identifier in any log line');
@@ -170,11 +193,3 @@ export async function startWorld(setup = {}) {
   };
   return world;
 }
-
-/** What KV holds of these sessions, as `contents` shows it. */
-export const stored = (...sessions) =>
-  Object.fromEntries(
-    sessions
-      .flatMap((session) => Object.entries(entriesOf(session)))
-      .map(([key, [value, metadata]]) => [key, metadata ? { value, metadata } : value]),
-  );

@@ -254,3 +254,21 @@ fn a_login_that_a_list_does_not_confirm_is_none() {
         }
     }
 }
+
+/// Held by the row that stays until what its end demands has been done: here its entry's deletion.
+#[test]
+fn a_session_that_has_ended_is_not_taken_in_again() {
+    let scene = Scene::new();
+    let birth = scene.birth(1, "s1", -60);
+    assert_eq!(block_on(scene.register(&birth)), Ok(Ok(())));
+    scene.kv.fault.set(Some((usize::MAX, Fault::Before)));
+    let sessions = scene.ledger.sessions(&scene.app);
+    assert_eq!(block_on(sessions.end_one(&birth.session)), Ok(()));
+    let late = scene
+        .ledger
+        .admit(List::User(birth.session.subject), &birth);
+    assert_eq!(block_on(late), Ok(Err(BirthRefused::LoggedOut)));
+    scene.kv.fault.set(None);
+    assert!(!scene.is_alive(&birth));
+    scene.is_tidy(0);
+}
