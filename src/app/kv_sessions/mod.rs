@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures_util::{
     StreamExt as _,
-    future::{try_join, try_join_all},
+    future::{join, join_all, try_join},
     stream,
 };
 
@@ -285,12 +285,17 @@ impl<W: World, K: Kv> Sessions for KvSessions<'_, W, K> {
         let marks = targets
             .iter()
             .map(|target| self.write_mark(&target.index, logout, self.lifetime));
-        try_join_all(marks).await?;
-        // Every session has ended now. What follows tidies up.
+        // Either finishes the logout should this run end here: the mark at once, the record when
+        // the cron trigger takes it up.
         let records = targets
             .iter()
             .map(|target| self.write_pending(target, logout, self.lifetime));
-        try_join_all(records).await?;
+        let (marks, records) = join(join_all(marks), join_all(records)).await;
+        marks
+            .into_iter()
+            .chain(records)
+            .collect::<Result<(), _>>()?;
+        // Every session has ended now. What follows tidies up.
 
         let mut ended = Ended::default();
         let time = deadline

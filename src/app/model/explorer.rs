@@ -28,14 +28,16 @@ pub struct Report {
     pub broken: Option<(Broken, Vec<String>)>,
 }
 
-/// Explores all of it, or up to where a property breaks.
-pub fn explore(scenario: &Scenario, mutant: Option<Mutant>) -> Report {
+/// Explores all of it, or up to where a property breaks: any, or this one.
+pub fn explore(scenario: &Scenario, mutant: Option<Mutant>, wanted: Option<Broken>) -> Report {
     let mut met = HashSet::new();
     // At each step, the choice and how many there are.
     let mut path: Vec<(usize, usize)> = Vec::new();
     loop {
         let found = walk(scenario, mutant, &mut path, &mut met);
-        if let Err(broken) = found {
+        if let Err(broken) = found
+            && wanted.is_none_or(|wanted| wanted == broken)
+        {
             let way = retrace(scenario, mutant, &path);
             let states = met.len();
             return Report {

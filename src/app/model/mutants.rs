@@ -14,6 +14,7 @@ use crate::{
         ledger::{List, Row},
         limits,
         session::{Birth, BirthRefused},
+        time::Timestamp,
     },
 };
 
@@ -21,6 +22,10 @@ use crate::{
 pub enum Mutant {
     /// A list does not remember the logouts that it has received,
     LogoutsForgotten,
+    /// or forgets them never,
+    LogoutsKept,
+    /// or takes them for later than they were,
+    LogoutsLater,
     /// or which sessions came before them,
     OrderForgotten,
     /// or what ends still demand,
@@ -63,6 +68,10 @@ impl Mutant {
                 birth.authenticated_at = Some(later);
                 Command::Admit { list, birth }
             }
+            (Self::LogoutsLater, Command::End(mut order)) => {
+                order.logout.at = order.logout.at.plus(limits::LOGIN_MAX_AGE);
+                Command::End(order)
+            }
             (_, command) => command,
         }
     }
@@ -99,6 +108,10 @@ impl Mutant {
     pub fn tamper(self, table: &mut Table) {
         match self {
             Self::LogoutsForgotten => table.received.clear(),
+            Self::LogoutsKept => {
+                let received = table.received.iter_mut();
+                received.for_each(|received| received.until = Timestamp::from_millis(i64::MAX));
+            }
             Self::OrderForgotten => table.rows.iter_mut().for_each(|row| row.seq = i64::MIN),
             Self::DemandsForgotten => table.rows.retain(|row| row.ended.is_none()),
             Self::AlarmForgotten => table.alarm = None,

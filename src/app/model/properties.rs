@@ -193,6 +193,11 @@ impl Play<'_> {
         (true, done && shows)
     }
 
+    /// Whether a request with this session may be told that it lives.
+    fn is_alive(&self, login: &Login) -> bool {
+        self.lives(login).contains(&Ok(Life::Alive))
+    }
+
     /// Whatever a request with this session may be told now.
     fn lives(&self, login: &Login) -> Vec<Result<Life, Unavailable>> {
         const PROBE: usize = usize::MAX;
@@ -264,19 +269,24 @@ impl Play<'_> {
             }
         }
         self.check()?;
-        for (number, login, facts) in self.logins() {
-            let is_alive = self.lives(&login).contains(&Ok(Life::Alive));
-            let finishes = |(_, order, logout): (usize, Order, &Facts)| {
+        let finishes = |number, login: Login| {
+            self.logouts().any(|(_, order, logout)| {
                 logout.took_effect && self.must_end(&order, logout, number, &login)
-            };
-            let ends = self.logouts().any(finishes);
-            let was_accepted = facts.outcome == Some(Outcome::Accepted);
-            holds(!(was_accepted && ends && is_alive), Broken::Unfinished)?;
+            })
+        };
+        for (number, login, facts) in self.logins() {
+            let lives_on = facts.outcome == Some(Outcome::Accepted)
+                && finishes(number, login)
+                && self.is_alive(&login);
+            holds(!lives_on, Broken::Unfinished)?;
+        }
+        for (number, login, facts) in self.logins() {
             // A login that met a fault left an entry that its expiry removes.
             let met_no_fault = facts.outcome == Some(Outcome::Refused) && self.is_faultless();
+            let was_accepted = facts.outcome == Some(Outcome::Accepted);
             let is_tidied = match self.scenario.store {
-                Store::Ledger => !is_alive && (was_accepted || met_no_fault),
-                Store::Kv => ends && self.was_listed(number),
+                Store::Ledger => !self.is_alive(&login) && (was_accepted || met_no_fault),
+                Store::Kv => finishes(number, login) && self.was_listed(number),
             };
             let key = entry::key(&self.session(&login).id);
             let has_entry = self.lab.kv.borrow().has(&key, self.lab.clock.get());
