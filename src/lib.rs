@@ -128,6 +128,7 @@ mod layers {
             .collect();
         assert!(bullets.len() > 8, "{}", bullets.len());
         for bullet in bullets {
+            let bullet = bullet.split("\n\n").next().unwrap();
             let (_, held_by) = bullet.split_once("Held by ").expect(bullet);
             let names: Vec<_> = held_by.split('`').skip(1).step_by(2).collect();
             assert!(!names.is_empty(), "{bullet}");
