@@ -44,7 +44,7 @@ mod layers {
         let mut lines = Vec::new();
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
-            if ["tests", "tests.rs", "testkit.rs"]
+            if ["tests", "tests.rs", "testkit", "model"]
                 .iter()
                 .any(|test| path.ends_with(test))
             {

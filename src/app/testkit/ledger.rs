@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{FakeKv, FakeWorld, Fault, FaultyRows, yield_once};
+use super::{FakeKv, FakeWorld, Fault, FaultyRows, world::yield_once};
 use crate::{
     app::{
         budget::Budget,

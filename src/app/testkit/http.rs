@@ -1,0 +1,96 @@
+//! What comes from OP and browser, and the app that answers.
+
+use std::cell::RefCell;
+
+use crate::{
+    app::{
+        front::{Forward, Origin, Reply},
+        logout::Delivery,
+        ports::{Body, Unavailable},
+    },
+    domain::{refusal::Refusal, sender::Sender},
+};
+
+pub struct Bytes(pub Vec<u8>);
+
+impl Body for Bytes {
+    async fn read(self, limit: usize) -> Result<Vec<u8>, Refusal> {
+        if self.0.len() > limit {
+            return Err(Refusal::BodyTooLarge);
+        }
+        Ok(self.0)
+    }
+}
+
+/// A request that delivers `token`.
+pub fn delivery(token: &str) -> Delivery<Bytes> {
+    Delivery {
+        method: "POST".to_owned(),
+        content_type: Some("application/x-www-form-urlencoded".to_owned()),
+        content_encoding: None,
+        sender: Sender::default(),
+        body: Bytes(format!("logout_token={token}&ignored=1").into_bytes()),
+    }
+}
+
+/// An app that gives one prepared answer, and remembers what it was sent.
+pub struct FakeOrigin {
+    pub reply: Result<FakeReply, Unavailable>,
+    pub seen: RefCell<Vec<Forward>>,
+    /// What happens elsewhere between the request and the answer.
+    pub meanwhile: Option<Box<dyn Fn()>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FakeReply {
+    pub status: u16,
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl FakeReply {
+    pub fn ok(headers: &[(&'static str, &str)]) -> Self {
+        Self {
+            status: 200,
+            headers: headers
+                .iter()
+                .map(|(name, value)| (*name, (*value).to_owned()))
+                .collect(),
+        }
+    }
+}
+
+impl Reply for FakeReply {
+    fn status(&self) -> u16 {
+        self.status
+    }
+
+    fn header(&self, name: &str) -> Option<String> {
+        let values: Vec<_> = self
+            .headers
+            .iter()
+            .filter(|(header, _)| *header == name)
+            .map(|(_, value)| value.as_str())
+            .collect();
+        (!values.is_empty()).then(|| values.join(", "))
+    }
+
+    fn set_cookies(&self) -> Vec<String> {
+        self.headers
+            .iter()
+            .filter(|(header, _)| *header == "set-cookie")
+            .map(|(_, value)| value.clone())
+            .collect()
+    }
+}
+
+impl Origin for FakeOrigin {
+    type Reply = FakeReply;
+
+    async fn send(&self, forward: &Forward) -> Result<FakeReply, Unavailable> {
+        self.seen.borrow_mut().push(forward.clone());
+        if let Some(meanwhile) = &self.meanwhile {
+            meanwhile();
+        }
+        self.reply.clone()
+    }
+}
