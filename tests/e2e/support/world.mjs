@@ -10,8 +10,9 @@ import { ask, register } from './ledger.mjs';
 import { startTestOp } from './op.mjs';
 import { pidOfWorkerd } from './process.mjs';
 
-/** Beginnings of tokens and seals, the tests' users, session ids and cookie values. */
-const SECRETS = /eyJ|el1\.|alice|user-subject|"s1"|secret/;
+/** Tokens and seals (a short hash may have those letters by chance), the tests' users, session ids and
+ * cookie values. */
+const SECRETS = /(?<![\w-])eyJ[\w-]{12,}|el1\.|alice|user-subject|"s1"|secret/;
 
 /**
  * Where sessions live: as it is shipped, unless a suite is run once more over KV alone, by a file
