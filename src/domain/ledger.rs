@@ -65,6 +65,22 @@ pub struct Row {
     pub ended: Option<Ending>,
 }
 
+impl Row {
+    /// Whether it has nothing more to say. What the list of a user is still to be told concerns other
+    /// sessions too, and stays as long as any of them may live.
+    #[must_use]
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        let waits = self.ended.filter(|ended| ended.user_logout.is_some());
+        self.expires <= now && waits.is_none_or(|ended| ended.since <= any_session_is_over(now))
+    }
+}
+
+/// Sessions that began up to then have ended by themselves.
+#[must_use]
+pub fn any_session_is_over(now: Timestamp) -> Timestamp {
+    now.minus(*limits::SESSION_LIFETIME_BOUNDS.end())
+}
+
 /// The end of a session, and what it demands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ending {
@@ -203,13 +219,13 @@ pub trait Rows {
     /// `Self::Error`.
     fn remember(&self, received: &Received) -> Result<(), Self::Error>;
 
-    /// Removes rows and logouts whose time is over.
+    /// Removes rows and logouts whose time is over: see [`Row::is_over`].
     ///
     /// # Errors
     /// `Self::Error`.
     fn expire(&self, now: Timestamp) -> Result<(), Self::Error>;
 
-    /// When the first of them expires.
+    /// When the first of them expires, of rows that wait for that.
     ///
     /// # Errors
     /// `Self::Error`.
@@ -366,15 +382,31 @@ pub fn next_look<R: Rows>(rows: &R, now: Timestamp) -> Result<Option<Timestamp>,
     Ok(retry.into_iter().chain(expiry).min())
 }
 
+/// What is left to do when the alarm goes off in a list that nobody asks any more: it lasts as long
+/// as its rows do. Gives when it is to be looked at again; never, if it is empty.
+///
+/// # Errors
+/// Those of the rows.
+pub fn fade<R: Rows>(rows: &R, now: Timestamp) -> Result<Option<Timestamp>, R::Error> {
+    rows.expire(now)?;
+    let next = next_look(rows, now)?;
+    if let Some(next) = next {
+        rows.set_alarm(next)?;
+    }
+    Ok(next)
+}
+
 /// Sees to it that the list is looked at again by then. An earlier alarm that is set stays.
 fn look_by<R: Rows>(rows: &R, at: Timestamp, now: Timestamp) -> Result<(), R::Error> {
     match rows.alarm() {
         Some(alarm) if alarm <= at => Ok(()),
         Some(_) => rows.set_alarm(at),
-        // After a restart nobody remembers, and what waits must not wait longer.
+        // After a restart nobody remembers, and what waits must not wait longer, however often.
         None => {
-            let next = next_look(rows, now)?;
-            rows.set_alarm(next.map_or(at, |next| next.min(at)))
+            let is_waiting = !rows.ended(1)?.is_empty();
+            let retry = is_waiting.then(|| now.plus(limits::LEDGER_RETRY_MIN));
+            let others = retry.into_iter().chain(rows.first_expiry()?);
+            rows.set_alarm(others.fold(at, Timestamp::min))
         }
     }
 }

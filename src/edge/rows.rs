@@ -12,7 +12,7 @@ use crate::{
     app::ports::Unavailable,
     domain::{
         digest::Digest,
-        ledger::{Doomed, Ending, List, Received, Row, Rows, Scope},
+        ledger::{self, Doomed, Ending, List, Received, Row, Rows, Scope},
         logout_token::Logout,
         session::{Mark, SessionId, SidKey, SubjectKey},
         time::Timestamp,
@@ -225,7 +225,11 @@ impl Rows for SqlRows {
 
     fn expire(&self, now: Timestamp) -> Result<()> {
         if self.has_tables.get() {
-            self.write("DELETE FROM session WHERE expires <= ?", vec![time(now)])?;
+            // `Row::is_over`.
+            self.write(
+                "DELETE FROM session WHERE expires <= ? AND (logout IS NULL OR ended <= ?)",
+                vec![time(now), time(ledger::any_session_is_over(now))],
+            )?;
             self.write("DELETE FROM logout WHERE until <= ?", vec![time(now)])?;
         }
         Ok(())
@@ -233,7 +237,7 @@ impl Rows for SqlRows {
 
     fn first_expiry(&self) -> Result<Option<Timestamp>> {
         let sql = "SELECT min(at) FROM (SELECT min(expires) AS at FROM session
-            UNION ALL SELECT min(until) FROM logout)";
+            WHERE logout IS NULL UNION ALL SELECT min(until) FROM logout)";
         let first = self.number(sql, Vec::new())?;
         Ok(first.map(Timestamp::from_millis))
     }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use futures_util::{StreamExt as _, stream};
+use futures_util::{StreamExt as _, future::join, stream};
 
 use super::protocol::{Answer, Command, Elsewhere, Order, Outcome};
 use crate::{
@@ -218,12 +218,16 @@ where
     /// In the list of a `sid`: the list of a user hears that sessions have ended. Gives how many
     /// lived until then.
     async fn tell(&self, notice: &Notice) -> Result<usize, Unavailable> {
-        if !self.budget.take(1) {
+        let calls = if notice.user_logout.is_some() { 2 } else { 1 };
+        if !self.budget.take(calls) {
             return Err(SPENT);
         }
         let list = List::User(notice.user);
+        // By name, too: that list may have heard of the logout before they came, and nobody would
+        // find them there when this one has let them go.
+        let by_name = self.ledger.end_some(list, notice.ids.clone());
         let ended = match notice.user_logout {
-            None => self.ledger.end_some(list, notice.ids.clone()).await?,
+            None => by_name.await?,
             Some(logout) => {
                 let order = Order {
                     scope: Scope::All,
@@ -231,7 +235,8 @@ where
                     takes_users: false,
                     subject: None,
                 };
-                self.ledger.end(list, order).await?.here.ended
+                let (all, by_name) = join(self.ledger.end(list, order), by_name).await;
+                all?.here.ended.saturating_add(by_name?)
             }
         };
         for id in &notice.ids {

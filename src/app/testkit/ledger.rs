@@ -131,14 +131,16 @@ impl Rows for MemoryRows {
 
     fn expire(&self, now: Timestamp) -> Result<(), Unavailable> {
         let mut table = self.0.borrow_mut();
-        table.rows.retain(|row| now < row.expires);
+        table.rows.retain(|row| !row.is_over(now));
         table.received.retain(|received| now < received.until);
         Ok(())
     }
 
     fn first_expiry(&self) -> Result<Option<Timestamp>, Unavailable> {
         let table = self.0.borrow();
-        let rows = table.rows.iter().map(|row| row.expires);
+        let waits = |row: &&Row| row.ended.is_some_and(|ended| ended.user_logout.is_some());
+        let rows = table.rows.iter().filter(|row| !waits(row));
+        let rows = rows.map(|row| row.expires);
         Ok(rows
             .chain(table.received.iter().map(|received| received.until))
             .min())

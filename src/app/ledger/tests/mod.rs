@@ -1,5 +1,6 @@
 //! The lists together, over rows in memory: what single transitions cannot show.
 
+mod demands;
 mod races;
 mod vectors;
 
