@@ -21,7 +21,7 @@ use crate::{
         ports::{self, Unavailable},
     },
     domain::{
-        ledger::{List, Rows as _},
+        ledger::{self, List, Rows as _},
         limits,
     },
 };
@@ -100,9 +100,12 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// What `use_it` makes of the list; none if the configuration is wrong.
-    async fn object<T>(&self, use_it: impl AsyncFnOnce(&TheList<'_>) -> T) -> Option<T> {
-        let bindings = Bindings::of(&self.env, None)?;
+    /// What `use_it` makes of the list; none if the ledger is not bound.
+    async fn object<T>(
+        &self,
+        bindings: &Bindings,
+        use_it: impl AsyncFnOnce(&TheList<'_>) -> T,
+    ) -> Option<T> {
         let ledger = bindings.ledger.as_ref()?;
         let object = Object {
             world: &bindings.world,
@@ -127,7 +130,13 @@ impl DurableObject for Ledger {
         let Some(command) = command else {
             return Ok(Response::empty()?.with_status(400));
         };
-        let answer = self.object(async |list| list.answer(&command).await).await;
+        let answer = match Bindings::of(&self.env, None) {
+            Some(bindings) => {
+                let answer = async |list: &TheList<'_>| list.answer(&command).await;
+                self.object(&bindings, answer).await
+            }
+            None => None,
+        };
         let answer = answer.and_then(Result::ok);
         let Some(answer) = answer.as_ref().and_then(encode) else {
             return Ok(Response::empty()?.with_status(503));
@@ -139,7 +148,15 @@ impl DurableObject for Ledger {
 
     async fn alarm(&self) -> worker::Result<Response> {
         self.rows.alarm_went_off();
-        let next = self.object(async |list| list.alarm().await).await;
+        let next = match Bindings::of(&self.env, None) {
+            Some(bindings) => {
+                let next = self.object(&bindings, async |list| list.alarm().await);
+                // Where sessions live in KV alone, objects from before only wait for their end.
+                let fade = || ledger::fade(&self.rows, runtime::now());
+                Some(next.await.unwrap_or_else(fade))
+            }
+            None => None,
+        };
         match next {
             Some(Ok(None)) => {
                 // Nothing came in between: the storage lets no event in while it is at work.
