@@ -100,21 +100,15 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// What `use_it` makes of the list; none if the ledger is not bound.
-    async fn object<T>(
-        &self,
-        bindings: &Bindings,
-        use_it: impl AsyncFnOnce(&TheList<'_>) -> T,
-    ) -> Option<T> {
-        let ledger = bindings.ledger.as_ref()?;
-        let object = Object {
+    /// The list with what it needs; none if the ledger is not bound.
+    fn list<'a>(&'a self, bindings: &'a Bindings) -> Option<TheList<'a>> {
+        Some(Object {
             world: &bindings.world,
             kv: &bindings.kv,
-            ledger,
+            ledger: bindings.ledger.as_ref()?,
             rows: &self.rows,
             budget: Budget::of(bindings.config.kv_operations),
-        };
-        Some(use_it(&object).await)
+        })
     }
 }
 
@@ -130,14 +124,11 @@ impl DurableObject for Ledger {
         let Some(command) = command else {
             return Ok(Response::empty()?.with_status(400));
         };
-        let answer = match Bindings::of(&self.env, None) {
-            Some(bindings) => {
-                let answer = async |list: &TheList<'_>| list.answer(&command).await;
-                self.object(&bindings, answer).await
-            }
+        let bindings = Bindings::of(&self.env, None);
+        let answer = match bindings.as_ref().and_then(|bindings| self.list(bindings)) {
+            Some(list) => list.answer(&command).await.ok(),
             None => None,
         };
-        let answer = answer.and_then(Result::ok);
         let Some(answer) = answer.as_ref().and_then(encode) else {
             return Ok(Response::empty()?.with_status(503));
         };
@@ -148,25 +139,23 @@ impl DurableObject for Ledger {
 
     async fn alarm(&self) -> worker::Result<Response> {
         self.rows.alarm_went_off();
-        let next = match Bindings::of(&self.env, None) {
-            Some(bindings) => {
-                let next = self.object(&bindings, async |list| list.alarm().await);
-                // Where sessions live in KV alone, objects from before only wait for their end.
-                let fade = || ledger::fade(&self.rows, runtime::now());
-                Some(next.await.unwrap_or_else(fade))
-            }
-            None => None,
+        let bindings = Bindings::of(&self.env, None);
+        let next = match bindings.as_ref().map(|bindings| self.list(bindings)) {
+            Some(Some(list)) => list.alarm().await,
+            // Where sessions live in KV alone, lists from before only wait for their end.
+            Some(None) => ledger::fade(&self.rows, runtime::now()),
+            None => Err(Unavailable("configuration_wrong")),
         };
         match next {
-            Some(Ok(None)) => {
+            Ok(None) => {
                 // Nothing came in between: the storage lets no event in while it is at work.
                 self.state.storage().delete_all().await?;
                 self.rows.are_gone();
             }
-            Some(Ok(Some(_))) => {}
-            // Storage or configuration is broken. The runtime calls an alarm that fails again, but
-            // only some times; what a list has to do is not forgotten as long as it can be noted.
-            Some(Err(_)) | None => {
+            Ok(Some(_)) => {}
+            // The runtime calls an alarm that fails again, but only some times; what a list has to do
+            // is not forgotten as long as it can be noted.
+            Err(_) => {
                 let later = runtime::now().plus(limits::LEDGER_REPAIR);
                 self.rows
                     .set_alarm(later)

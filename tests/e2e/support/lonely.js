@@ -1,18 +1,22 @@
-// The built Worker with lists whose alarms can find no ledger bound, and whose deletions from KV take
-// their time: an entry module for tests.
+// The built Worker with lists whose alarms can be set off, or find no ledger bound, and whose deletions
+// from KV can be held: an entry module for tests.
 import Worker, { Ledger as BuiltLedger } from './index.js';
 
-/** Milliseconds that the next deletions take, and how often alarms went off. */
-let deletions = [];
 let isBound = true;
 let alarms = 0;
+/** The next deletion waits until it is let go. */
+let isHolding = false;
+let letGo;
 
 const around = ({ SESSIONS, ...env }) => ({
   ...env,
   SESSIONS: {
     ...Object.fromEntries(['get', 'put', 'list'].map((name) => [name, (...all) => SESSIONS[name](...all)])),
     async delete(key) {
-      await scheduler.wait(deletions.shift() ?? 0);
+      if (isHolding) {
+        isHolding = false;
+        await new Promise((resolve) => (letGo = resolve));
+      }
       return SESSIONS.delete(key);
     },
   },
@@ -29,13 +33,21 @@ export class Ledger {
   async fetch(request) {
     switch (new URL(request.url).pathname) {
       case '/setup':
-        ({ deletions = [], isBound = true } = await request.json());
+        ({ isBound = true, isHolding = false } = await request.json());
         alarms = 0;
+        letGo = undefined;
         return new Response();
       case '/state': {
         const [{ tables }] = this.state.storage.sql.exec('SELECT count(*) AS tables FROM sqlite_master').toArray();
-        return Response.json({ tables, alarm: await this.state.storage.getAlarm(), alarms });
+        const alarm = await this.state.storage.getAlarm();
+        return Response.json({ tables, alarm, alarms, isHeld: letGo !== undefined });
       }
+      case '/alarm':
+        await this.alarm();
+        return new Response();
+      case '/letgo':
+        letGo();
+        return new Response();
       default:
         return this.list.fetch(request);
     }
