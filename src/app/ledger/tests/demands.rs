@@ -71,7 +71,7 @@ fn restarts_do_not_put_off_what_an_end_demands() {
         Ok(true)
     );
     for _ in 0..20 {
-        scene.world.pass(Duration::from_secs(60));
+        scene.world.pass(Duration::from_mins(1));
         block_on(scene.ledger.alarms());
     }
     scene.kv.fault.set(None);
@@ -82,7 +82,7 @@ fn restarts_do_not_put_off_what_an_end_demands() {
         let mut next = scene.birth(number, "s1", 1300 + i64::from(number));
         next.session.registered_at = scene.world.clock.get();
         assert_eq!(block_on(scene.ledger.admit(list, &next)), Ok(Ok(())));
-        scene.world.pass(Duration::from_secs(60));
+        scene.world.pass(Duration::from_mins(1));
         block_on(scene.ledger.alarms());
     }
     assert_eq!(rows.ended(1), Ok(Vec::new()));
