@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use futures_util::{StreamExt as _, future::join, stream};
+use futures_util::{StreamExt as _, stream};
 
 use super::protocol::{Answer, Command, Elsewhere, Order, Outcome};
 use crate::{
@@ -223,11 +223,11 @@ where
             return Err(SPENT);
         }
         let list = List::User(notice.user);
-        // By name, too: that list may have heard of the logout before they came, and nobody would
-        // find them there when this one has let them go.
-        let by_name = self.ledger.end_some(list, notice.ids.clone());
-        let ended = match notice.user_logout {
-            None => by_name.await?,
+        // By name in any case: that list may have heard of the logout before they came, and nobody
+        // would find them there when this one has let them go.
+        let by_name = self.ledger.end_some(list, notice.ids.clone()).await?;
+        let others = match notice.user_logout {
+            None => 0,
             Some(logout) => {
                 let order = Order {
                     scope: Scope::All,
@@ -235,14 +235,13 @@ where
                     takes_users: false,
                     subject: None,
                 };
-                let (all, by_name) = join(self.ledger.end(list, order), by_name).await;
-                all?.here.ended.saturating_add(by_name?)
+                self.ledger.end(list, order).await?.here.ended
             }
         };
         for id in &notice.ids {
             self.rows.remove(id)?;
         }
-        Ok(ended)
+        Ok(by_name.saturating_add(others))
     }
 }
 

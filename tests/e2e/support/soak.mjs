@@ -116,6 +116,8 @@ export async function soak({ seconds, kills, seed }) {
     if (status !== 200) return;
     session.cookie = setCookies.find((line) => line.startsWith('shop.sid=')).split(';')[0];
     session.owner = ownerOf(world.sealKeys, world.shop, 'shop.sid', session.cookie.slice('shop.sid='.length));
+    // Who logs in as who they are goes on in the same session: this is no other.
+    if (over && session.owner.id.equals(over.owner.id)) return;
     truth.born(session);
     count('logins');
     // What it took the place of has ended, unless it was the same one.
