@@ -25,7 +25,7 @@ demo: build  ## The OP, two apps and the Worker, on this machine
 test: lint build  ## Everything: lints, native tests, the Worker on workerd, the real OP, a browser
 	@bash .make/tools.sh browser
 	@bash .make/tools.sh recipes
-	cargo test --quiet
+	cargo test --quiet -- --nocapture  # the model tells how many states it met
 	node .make/check-config.mjs
 	wrangler deploy --dry-run --outdir tests/.output/upload > tests/.output/dry-run.log || { cat tests/.output/dry-run.log; exit 1; }
 	node --test --test-concurrency=1 --test-reporter=spec 'tests/e2e/**/*.test.mjs'
