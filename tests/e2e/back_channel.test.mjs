@@ -62,7 +62,8 @@ describe('the request', () => {
       assert.equal(answer.status, 400);
       assert.equal(answer.headers['cache-control'], 'no-store');
       assert.equal(JSON.parse(answer.body).error, 'invalid_request');
-      assert.deepEqual((await world.takeLogs()).map((line) => line.code), [code]);
+      // A large one may have been sent more than once: see `world.request`.
+      assert.deepEqual([...new Set((await world.takeLogs()).map((line) => line.code))], [code]);
       assert.deepEqual(op.fetches, []);
       await untouched();
     });

@@ -112,7 +112,17 @@ export async function startWorld(setup = {}) {
   world.calls = async () => JSON.parse((await world.request('/calls')).body);
 
   /** A request to app.test, redirects not followed: status, headers, body as a Buffer. */
-  world.request = async (path, { method = 'GET', headers = {}, body } = {}) => {
+  world.request = async (path, options) => {
+    // Who is still sending when an answer comes and the connection is closed may lose the answer.
+    for (let tries = 0; ; tries++) {
+      try {
+        return await requestOnce(path, options);
+      } catch (error) {
+        if (tries === 5 || !((options?.body?.length ?? 0) > 1 << 20)) throw error;
+      }
+    }
+  };
+  const requestOnce = async (path, { method = 'GET', headers = {}, body } = {}) => {
     const req = httpRequest({
       host: '127.0.0.1',
       port: worker.url.port,
