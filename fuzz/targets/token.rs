@@ -278,7 +278,7 @@ fn is_accepted(token: &str, app: &App) -> bool {
         claims.check_times(
             app,
             app.issuer.allow_missing_exp,
-            logout.claimed().issued_at,
+            logout.claimed().logout.at,
         );
         assert!(claims.get("events").expect("it is there")[EVENT].is_object());
         assert_eq!(claims.get("nonce"), None);
