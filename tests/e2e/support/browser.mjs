@@ -37,10 +37,26 @@ export async function openBrowser() {
   return {
     context,
     newPage: () => context.newPage(),
-    shoot: (page, name) => page.screenshot({ path: join(screenshots, `${name}.png`) }),
+    shoot: (page, name) => shoot(page, join(screenshots, `${name}.png`)),
     async close() {
       await context.close();
       rmSync(profile, { recursive: true, force: true });
     },
   };
+}
+
+/**
+ * Pictures are for people to look at; no test depends on one. A Chromium that has just navigated on
+ * a busy machine may have no frame to copy yet ("Unable to capture screenshot"): it is asked again.
+ */
+async function shoot(page, path) {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await page.bringToFront();
+      return await page.screenshot({ path });
+    } catch (error) {
+      if (attempt === 5) return console.warn(`no picture ${path}: ${error.message}`);
+      await page.waitForTimeout(200 * attempt);
+    }
+  }
 }
