@@ -1,13 +1,9 @@
 //! The back channel: from an OP's request to ended sessions.
 
-use std::pin::pin;
-
-use futures_util::future::{Either, select};
-
 use super::{
     audit::{Class, Event},
     kv_sessions::{KvSessions, Swept},
-    ports::{Body, Ended, Kv, Sessions, Unavailable, World, in_time, within},
+    ports::{Body, Ended, Kv, Sessions, Unavailable, World, in_time, read_in_time, within},
     verify::{NotVerified, Verified, verify},
 };
 use crate::domain::{
@@ -231,7 +227,7 @@ async fn read(
         delivery.content_type.as_deref(),
         delivery.content_encoding.as_deref(),
     )?;
-    let body = read_in_time(world, delivery.body).await?;
+    let body = read_in_time(world, delivery.body, limits::LOGOUT_BODY_BYTES).await?;
     logout_token::read(&form::logout_token(&body)?, app, world.now())
 }
 
@@ -247,14 +243,6 @@ async fn may_verify(world: &impl World, app: &App, sender: &Digest) -> bool {
         world.record(&Event::new(code, &app.name));
         true
     })
-}
-
-async fn read_in_time(world: &impl World, body: impl Body) -> Result<Vec<u8>, Refusal> {
-    let reading = pin!(body.read(limits::LOGOUT_BODY_BYTES));
-    match select(reading, pin!(world.sleep(limits::BODY_DEADLINE))).await {
-        Either::Left((read, _)) => read,
-        Either::Right(((), _)) => Err(Refusal::BodyTooSlow),
-    }
 }
 
 #[cfg(test)]

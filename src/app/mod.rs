@@ -12,6 +12,7 @@ pub mod kv_sessions;
 pub mod ledger;
 pub mod logout;
 pub mod ports;
+pub mod relay;
 pub mod verify;
 
 #[cfg(test)]

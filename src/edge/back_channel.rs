@@ -15,7 +15,8 @@ use crate::{
     domain::{config::App, refusal::Refusal, sender::Sender},
 };
 
-struct Stream(Option<web_sys::ReadableStream>);
+/// A body as it comes.
+pub(super) struct Stream(pub(super) Option<web_sys::ReadableStream>);
 
 impl Body for Stream {
     async fn read(self, limit: usize) -> std::result::Result<Vec<u8>, Refusal> {

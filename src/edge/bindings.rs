@@ -7,6 +7,7 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use worker::{Env, Fetcher, console_error, console_log};
 
 use super::{
+    codes,
     deadline::Deadline,
     kv, ledger,
     runtime::{self, Runtime},
@@ -26,6 +27,7 @@ pub(super) struct Bindings {
     pub(super) kv: kv::Namespace,
     /// None where sessions live in KV alone.
     pub(super) ledger: Option<ledger::Namespace>,
+    pub(super) codes: codes::Namespace,
     pub(super) assets: Option<Fetcher>,
     pub(super) world: Runtime,
     pub(super) env: Env,
@@ -48,6 +50,7 @@ impl Bindings {
             config,
             kv: kv::Namespace(kv),
             ledger: env.durable_object(LEDGER).ok().map(ledger::Namespace),
+            codes: codes::Namespace(env.durable_object(CODES).ok()),
             assets: env.assets("ASSETS").ok(),
             world: Runtime {
                 deadline,
@@ -84,6 +87,8 @@ impl Bindings {
 
 /// The binding of the ledger.
 const LEDGER: &str = "LEDGER";
+/// The binding of the records of authorization codes.
+const CODES: &str = "CODES";
 /// What is told at the start where it is not bound.
 const KV_ALONE: &str = r#"{"code":"ledger_not_bound","guarantee":"a logout takes effect when KV shows it: typically within a minute"}"#;
 
@@ -125,7 +130,11 @@ fn read_config(env: &Env) -> Option<Rc<Config>> {
             for name in &missing {
                 report(&format!("{name}: the service is not bound"));
             }
-            missing.is_empty().then(|| Rc::new(config))
+            let lacks_codes = config.relays() && env.durable_object(CODES).is_err();
+            if lacks_codes {
+                report("CODES: the relay needs this binding");
+            }
+            (missing.is_empty() && !lacks_codes).then(|| Rc::new(config))
         }
         Err(problems) => {
             for problem in problems {

@@ -2,12 +2,15 @@
 
 mod back_channel;
 mod bindings;
+mod codes;
 mod deadline;
 mod http;
 mod kv;
 mod ledger;
+mod objects;
 mod pages;
 mod proxy;
+mod relay;
 mod rows;
 mod runtime;
 mod store;
@@ -74,8 +77,11 @@ async fn serve(
         origin,
         announcement,
         env: &bindings.env,
+        world: &bindings.world,
     };
     match route::locate(&bindings.config, target.host, target.path) {
+        Place::TokenEndpoint(app) => relay::token(&bindings, app, &request).await,
+        Place::Metadata(app) => relay::metadata(&bindings, app, &request, &target).await,
         Place::Own(path) => pages::own_path(&bindings, &request, path).await,
         Place::Nowhere => http::plain(404, "Not found.\n"),
         Place::Ambiguous => http::plain(400, "Ambiguous path.\n"),
@@ -94,6 +100,7 @@ async fn serve(
             let front = Front {
                 world: &bindings.world,
                 sessions: &bindings.sessions(app),
+                codes: &bindings.codes,
                 config: &bindings.config,
                 app,
                 request: seen.as_request(&target),
