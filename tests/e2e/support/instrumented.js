@@ -9,6 +9,8 @@
 // and how many went off although they had been cleared.
 import Worker, { Ledger as BuiltLedger } from './index.js';
 
+export * from './index.js';
+
 let plan = null;
 let kvCalls = 0;
 let calls = {};
@@ -89,17 +91,19 @@ const WAYS = {
 /** Has the name of the real one, because the built Worker looks at that. */
 class DurableObjectNamespace {
   #real;
+  #what;
 
-  constructor(real) {
+  constructor(real, what) {
     this.#real = real;
+    this.#what = what;
   }
 
   getByName(name) {
     const stub = this.#real.getByName(name);
     const fetch = (...all) => {
-      count('ledger');
+      count(this.#what);
       const ask = () => stub.fetch(...all);
-      const way = fault(WAYS, name);
+      const way = this.#what === 'ledger' && fault(WAYS, name);
       return way ? WAYS[way](ask) : ask();
     };
     return { fetch };
@@ -109,7 +113,8 @@ class DurableObjectNamespace {
 const around = (env) => ({
   ...env,
   SESSIONS: instrumented(env.SESSIONS),
-  ...(env.LEDGER && { LEDGER: new DurableObjectNamespace(env.LEDGER) }),
+  ...(env.LEDGER && { LEDGER: new DurableObjectNamespace(env.LEDGER, 'ledger') }),
+  ...(env.CODES && { CODES: new DurableObjectNamespace(env.CODES, 'codes') }),
 });
 
 const INSIDE = {
