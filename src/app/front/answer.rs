@@ -203,7 +203,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
     fn report(&self, code: &'static str, line: &SetCookie) {
         let fact = format!("{code}/{}/{}", self.app.name, cookie_stem(&line.name));
         if self.world.is_news(fact) {
-            let event = Event::new(code, &self.app.name);
+            let event = Event::new(code, Some(self.app));
             self.world.record(&event.cookie(&line.name));
         }
     }

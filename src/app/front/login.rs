@@ -3,7 +3,7 @@
 use super::{Front, Own, OwnKind, Reply, announcement::Announced, answer::Answer};
 use crate::{
     app::{
-        audit::{Class, Event},
+        audit::{Class, Event, SESSION_BEGAN},
         ports::{Sessions, World, in_time},
         verify::{NotVerified, verify},
     },
@@ -61,7 +61,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
                 return Err(Own::new(OwnKind::BadGateway, "announcement_not_counted"));
             }
             self.world
-                .record(&Event::new("announcement_not_counted", &self.app.name));
+                .record(&Event::new("announcement_not_counted", Some(self.app)));
             return Ok(None);
         }
         let read = announced.and_then(|announced| self.read(&announced, answer.arrived));
@@ -76,7 +76,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         // On the day of the roll-out an app may repeat the announcements of logins from before.
         if exchange.jar.has_unsealed() && !exchange.renews_a_cookie(lines) {
             self.world
-                .record(&Event::new("announcement_not_counted", &self.app.name));
+                .record(&Event::new("announcement_not_counted", Some(self.app)));
             return Ok(None);
         }
         let claims = self.prove(read).await?;
@@ -112,7 +112,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         );
         match registered.await? {
             Ok(()) => {
-                let event = Event::new("session_began", &self.app.name);
+                let event = Event::new(SESSION_BEGAN, Some(self.app));
                 self.world.record(&event.of(sid.0.short()));
                 Ok(Some(session))
             }
@@ -181,7 +181,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
     fn refused(&self, refusal: Refusal) -> Own {
         // The reason goes into the log by itself: the answer only says "announcement".
         self.world
-            .record(&Event::new(refusal.code(), &self.app.name).class(Class::Refused));
+            .record(&Event::new(refusal.code(), Some(self.app)).class(Class::Refused));
         Own::new(OwnKind::BadGateway, "announcement_invalid")
     }
 }

@@ -169,7 +169,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         match self.pass(origin).await {
             Ok((reply, changes)) => Served::Reply(reply, changes),
             Err(own) => {
-                let event = Event::new(own.code, &self.app.name);
+                let event = Event::new(own.code, Some(self.app));
                 self.world.record(&match own.kind {
                     OwnKind::Unavailable => event,
                     _ => event.class(Class::Refused),
@@ -194,7 +194,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
                 .is_news(format!("too_many_seals/{}", self.app.name))
         {
             self.world
-                .record(&Event::new("too_many_seals", &self.app.name));
+                .record(&Event::new("too_many_seals", Some(self.app)));
         }
         let standing = in_time(self.world, limits::GATE_DEADLINE, self.standing(&jar)).await?;
         let now = self.world.now();
@@ -203,7 +203,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         let target = url::without_session_ids(self.app, path, query);
         if target.is_some() {
             self.world
-                .record(&Event::new("session_id_in_url_removed", &self.app.name));
+                .record(&Event::new("session_id_in_url_removed", Some(self.app)));
         }
         let forward = Forward {
             cookies: CookieHeader::of(&jar, &standing, now),
@@ -278,7 +278,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
                 Life::Ended(by) => {
                     let of = session.sid.0.short();
                     self.world
-                        .record(&Event::new(by.code(), &self.app.name).of(of));
+                        .record(&Event::new(by.code(), Some(self.app)).of(of));
                     if standing == Standing::Anonymous {
                         standing = Standing::Ended(session, by);
                     }
@@ -296,7 +296,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
             Ok(()) => done,
             Err(_) => "left_session_not_deleted",
         };
-        let event = Event::new(code, &self.app.name);
+        let event = Event::new(code, Some(self.app));
         self.world.record(&event.of(session.sid.0.short()));
     }
 }
