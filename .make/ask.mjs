@@ -5,9 +5,9 @@ import { request as httpsRequest } from 'node:https';
 /** More of an answer says nothing new. */
 const BODY_BYTES = 64 << 10;
 
-/** `192.0.2.1:8443`, `[2001:db8::1]:8443` or either without port, taken apart. */
+/** `192.0.2.1:8443` or `[2001:db8::1]:8443`, taken apart; without port as well. */
 export function readAddress(text) {
-  const [, bracketed, plain, port] = text.match(/^(?:\[(.*)\]|([^:]*|.*:.*:.*?))(?::(\d+))?$/) ?? [];
+  const [, bracketed, plain, port] = text.match(/^(?:\[(.*)\]|([^:]*))(?::(\d+))?$/) ?? [];
   return { host: bracketed ?? plain ?? text, port: port && Number(port) };
 }
 

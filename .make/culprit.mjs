@@ -7,7 +7,9 @@ export const REFUSED =
 /** Its other answers that can be met here, each with what it means on the logout path. */
 const OURS = {
   'ok\n': 'the Worker, by its sign of life',
-  [REFUSED]: 'the Worker, which takes it for a request to its logout path',
+  [REFUSED]: 'the Worker, but something on the way changes the request or the answer',
+  '{"error":"temporarily_unavailable","error_description":"Please send the logout token again."}':
+    'the Worker, which cannot do its work: see the log',
   'edge-logout is not configured correctly.\n':
     'the Worker, whose configuration is wrong: the log says how, and so does `make check-config`',
   'Internal error.\n': 'the Worker, and something went wrong in it: see the log',

@@ -27,6 +27,9 @@ export async function* examine(setup) {
   const { url, connect, workersDev, origin, ca, now = Date.now() } = setup;
   const { patience = 2500, slow = 1000, plainPort = 80 } = setup;
   const isTls = url.protocol === 'https:';
+  const http = new URL(url);
+  http.protocol = 'http:';
+  if (isTls) http.port = `${plainPort}`;
   const to = connect === undefined ? {} : readAddress(connect);
   const get = (more) => ask({ url, to, patience, ca, ...more });
   const post = (agent) =>
@@ -57,8 +60,7 @@ export async function* examine(setup) {
   const isWell = health.status === 200 && health.body === 'ok\n';
   yield expect('/.edge-logout/health', isWell, '200', health, url);
   const style = await get({ path: '/.edge-logout/style.css' });
-  const isSafe = style.status === 200 && style.headers['x-content-type-options'] === 'nosniff';
-  yield expect('/.edge-logout/style.css', isSafe, '200, nosniff: the pages of `www` are there', style, url);
+  yield pages(style, url);
   for (const path of [`/x/..;${url.pathname}`, `/x%2f..${url.pathname}`]) {
     const answer = await get({ path });
     // On its way it may have been made plain; then it is the logout path, which no app gets either.
@@ -70,15 +72,12 @@ export async function* examine(setup) {
     yield certificate(first, url, now);
     yield protocol(first, await get({ tls: BELOW_1_2 }));
     yield strictTransport(first);
-    const http = new URL(url);
-    http.protocol = 'http:';
-    http.port = `${plainPort}`;
     yield plain(await get({ url: http, to: { host: to.host } }), http);
   } else {
     for (const check of ['certificate', 'TLS', 'HSTS', 'plain http']) yield unknown(check, 'not checked: http');
   }
   yield* workersDevOf(workersDev, get);
-  yield* originOf(origin, url, get);
+  yield* originOf(origin, isTls ? [url, http] : [url], get);
 }
 
 const ok = (check, finding) => ({ level: 'ok', check, finding });
@@ -136,6 +135,17 @@ function clock({ headers }, now) {
     : warn(check, `${apart} s apart: that of this machine is wrong; is the provider's right?`);
 }
 
+/** The pages and their style are files of `www`. */
+function pages(answer, url) {
+  const check = 'the pages of `www`';
+  if (answer.status === 404 && isOurs(answer)) return fail(check, '404: see `[assets]` in wrangler.toml');
+  if (answer.status !== 200) return fail(check, culprit(answer, url));
+  const options = answer.headers['x-content-type-options'];
+  return options === 'nosniff'
+    ? ok(check, options)
+    : fail(check, 'without X-Content-Type-Options: take out the rule of the zone that removes it');
+}
+
 function certificate({ tls }, url, now) {
   const check = 'certificate';
   if (!tls) return unknown(check, 'there was no answer');
@@ -171,6 +181,9 @@ function plain(answer, url) {
   return fail(check, `${answer.status}, without TLS: switch on ${EDGE}, Always Use HTTPS`);
 }
 
+/** Whether there is no such name: probably a slip. */
+const isNobody = ({ error }) => error === 'ENOTFOUND' || error === 'EAI_AGAIN';
+
 async function* workersDevOf(name, get) {
   const check = 'workers.dev';
   if (!name) {
@@ -178,8 +191,12 @@ async function* workersDevOf(name, get) {
     yield unknown(check, `${look}, or give WORKERS_DEV=<name>.<subdomain>.workers.dev`);
     return;
   }
-  const url = new URL(name.includes('://') ? name : `https://${name}`);
-  const answer = await get({ url, to: {}, path: '/.edge-logout/health' });
+  const url = URL.parse(name.includes('://') ? name : `https://${name}`);
+  const answer = url && (await get({ url, to: {}, path: '/.edge-logout/health' }));
+  if (!answer || isNobody(answer)) {
+    yield unknown(check, `there is no ${name}`);
+    return;
+  }
   yield answer.error || !isOurs(answer)
     ? ok(check, 'the Worker does not answer there')
     : fail(check, 'the Worker answers there too: set `workers_dev` and `preview_urls` to false, and deploy');
@@ -188,24 +205,22 @@ async function* workersDevOf(name, get) {
 /** Statuses with which an origin shows who is not Cloudflare the door, a missing certificate included. */
 const SHUT = [400, 403, 421];
 
-async function* originOf(address, url, get) {
+async function* originOf(address, doors, get) {
   if (!address) {
     yield unknown('the origin', 'give ORIGIN=<its address>; it must not answer around the Worker');
     return;
   }
   const to = readAddress(address);
-  const http = new URL(url);
-  http.protocol = 'http:';
-  http.port = '';
-  // Without port, both doors.
-  for (const at of to.port || url.protocol === 'http:' ? [url] : [url, http]) {
-    const check = `the origin, by ${at.protocol.slice(0, -1)}`;
-    const answer = await get({ url: at, to });
-    if (answer.error || SHUT.includes(answer.status)) {
+  for (const url of doors) {
+    const check = `the origin, by ${url.protocol.slice(0, -1)}`;
+    const answer = await get({ url, to });
+    if (isNobody(answer)) {
+      yield unknown(check, `there is no ${to.host}`);
+    } else if (answer.error || SHUT.includes(answer.status)) {
       yield ok(check, `does not let this machine in (${answer.error ?? answer.status})`);
     } else if (answer.body === REFUSED) {
       yield unknown(check, `the Worker answers at ${address}: this is not the address of the origin`);
-    } else if (leadsToHttps(answer, at)) {
+    } else if (leadsToHttps(answer, url)) {
       yield ok(check, 'redirects to https');
     } else {
       const mend = 'let Cloudflare in only, by a Tunnel or Authenticated Origin Pulls';

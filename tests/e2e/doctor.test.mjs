@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { readAddress } from '../../.make/ask.mjs';
 import { REFUSED } from '../../.make/culprit.mjs';
 import { examine } from '../../.make/examine.mjs';
 import { freePorts } from './support/recipes.mjs';
@@ -17,7 +18,7 @@ import { startWorld } from './support/world.mjs';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 const servers = [];
-after(async () => {
+after(() => {
   for (const server of servers) {
     server.closeAllConnections();
     server.close();
@@ -60,6 +61,8 @@ const worker = (more) => (req, res) => {
   else res.writeHead(405, { ...json, allow: 'POST' }).end(REFUSED);
 };
 
+/** Too long to be looked up. */
+const NO_NAME = `${'a'.repeat(64)}.test`;
 const HTTP = { URL: 'http://app.test/shop/bclogout' };
 
 test('the Worker itself: nothing is wrong, and nothing reaches the app', async () => {
@@ -91,7 +94,7 @@ test('the Worker itself: nothing is wrong, and nothing reaches the app', async (
       'unknown the clocks: the answer has no Date',
       'ok      a GET of the logout path: 405, POST is allowed',
       'ok      /.edge-logout/health: 200',
-      'ok      /.edge-logout/style.css: 200, nosniff: the pages of `www` are there',
+      'ok      the pages of `www`: nosniff',
       'ok      the ambiguous path /x/..;/shop/bclogout: 400',
       'ok      the ambiguous path /x%2f../shop/bclogout: 400',
       'unknown certificate: not checked: http',
@@ -206,15 +209,26 @@ describe('one thing is wrong', () => {
     const told = await found((req, res) => req.method === 'GET' && res.writeHead(405).end(REFUSED));
     assert.match(told['a GET of the logout path'], /^FAIL: 405/);
     assert.match(told['/.edge-logout/health'], /^FAIL: 405/);
-    assert.match(told['/.edge-logout/style.css'], /^FAIL: 405/);
+    assert.match(told['the pages of `www`'], /^FAIL: 405/);
     const through = await found((req, res) => req.url.startsWith('/x') && res.end('app'));
     assert.match(through['the ambiguous path /x/..;/shop/bclogout'], /^FAIL: 200: the app answers/);
+  });
+
+  test('the pages are not there, or without their headers', async () => {
+    const isStyle = (req) => req.url.endsWith('.css');
+    const gone = await found((req, res) => isStyle(req) && res.writeHead(404).end('Not found.\n'));
+    assert.match(gone['the pages of `www`'], /^FAIL: 404: see `\[assets\]`/);
+    const bare = await found((req, res) => isStyle(req) && res.end());
+    assert.match(bare['the pages of `www`'], /^FAIL: without X-Content-Type-Options/);
   });
 
   test('the Worker answers at workers.dev', async () => {
     const told = await found(undefined, { workersDev: `http://${await serve(worker())}` });
     assert.match(told['workers.dev'], /^FAIL: the Worker answers there too/);
     assert.match((await found())['workers.dev'], /^unknown: see that it and preview URLs are off/);
+    for (const workersDev of ['not a name', NO_NAME]) {
+      assert.equal((await found(undefined, { workersDev }))['workers.dev'], `unknown: there is no ${workersDev}`);
+    }
   });
 
   test('the origin answers around the Worker', async () => {
@@ -230,7 +244,16 @@ describe('one thing is wrong', () => {
     assert.match((await found(undefined, { origin: shut }))['the origin, by http'], /^ok: does not let .* \(403\)/);
     const itself = await serve(worker());
     assert.match((await found(undefined, { origin: itself }))['the origin, by http'], /^unknown: the Worker answers/);
+    const slip = await found(undefined, { origin: NO_NAME });
+    assert.equal(slip['the origin, by http'], `unknown: there is no ${NO_NAME}`);
   });
+});
+
+test('addresses', () => {
+  assert.deepEqual(readAddress('192.0.2.1'), { host: '192.0.2.1', port: undefined });
+  assert.deepEqual(readAddress('origin.test:8443'), { host: 'origin.test', port: 8443 });
+  assert.deepEqual(readAddress('2001:db8::1'), { host: '2001:db8::1', port: undefined });
+  assert.deepEqual(readAddress('[2001:db8::1]:8443'), { host: '2001:db8::1', port: 8443 });
 });
 
 describe('TLS', () => {
@@ -283,6 +306,16 @@ describe('TLS', () => {
   test('plain http serves', async () => {
     const told = await found({}, strict, {}, worker());
     assert.match(told['plain http'], /^FAIL: 405, without TLS/);
+  });
+
+  test('the origin is tried at both doors', async () => {
+    const connect = await serve(worker(), tls);
+    const [app, shut] = [await serve((_, res) => res.end('app'), tls), await serve((_, res) => res.writeHead(403).end())];
+    const at = new URL(`https://app.test:${app.split(':')[1]}/shop/bclogout`);
+    const setup = { url: at, connect, ca: tls.cert, origin: '127.0.0.1' };
+    const told = await findings({ ...setup, plainPort: shut.split(':')[1] });
+    assert.match(told['the origin, by https'], /^FAIL: answers around the Worker \(200\)/);
+    assert.match(told['the origin, by http'], /^ok: does not let this machine in \(403\)/);
   });
 
   test('no TLS at all where it should be', async () => {
