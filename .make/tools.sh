@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Puts the build's tools in place, or says exactly what to install. Can be run again at any time.
 #   tools.sh install    worker-build, the wasm-bindgen CLI, the wasm32 target, npm packages
-#   tools.sh browser    Chromium
+#   tools.sh browser    Chromium, and openssl
 #   tools.sh recipes    the frameworks of examples/recipes
 #   tools.sh worker     install, then build/index.js and its wasm
 #   tools.sh fuzz 20    cargo-fuzz and a nightly toolchain, then 20 seconds of each fuzz target
@@ -54,6 +54,8 @@ install() {
 }
 
 browser() {
+  # Certificates for the tests of `make doctor`.
+  command -v openssl >/dev/null || debian 'openssl' openssl
   command -v chromium >/dev/null || command -v google-chrome >/dev/null || debian 'a browser' chromium
 }
 

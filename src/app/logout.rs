@@ -61,7 +61,7 @@ impl Order {
     }
 
     fn event<'a>(&self, code: &'a str, app: &'a App) -> Event<'a> {
-        Event::new(code, &app.name).of(self.scope.hash().short())
+        Event::new(code, Some(app)).of(self.scope.hash().short())
     }
 }
 
@@ -77,7 +77,7 @@ pub enum Unfinished {
 impl Unfinished {
     fn event<'a>(&self, code: &'a str, app: &'a App) -> Event<'a> {
         let event = match self {
-            Self::Verification(_) => Event::new(code, &app.name),
+            Self::Verification(_) => Event::new(code, Some(app)),
             Self::Ending(order) => order.event(code, app),
         };
         event.class(Class::LogoutPending)
@@ -101,7 +101,7 @@ pub async fn receive(
     };
     if !may_verify(world, app, &sender).await {
         let code = "rate_limited";
-        world.record(&Event::new(code, &app.name).class(Class::Refused));
+        world.record(&Event::new(code, Some(app)).class(Class::Refused));
         return (Answer::Unavailable(Unavailable(code)), None);
     }
     let deadline = world.now().plus(limits::BACK_CHANNEL_DEADLINE);
@@ -202,7 +202,7 @@ async fn perform(
 }
 
 fn refuse(world: &impl World, app: &App, refusal: Refusal) -> Answer {
-    world.record(&Event::new(refusal.code(), &app.name).class(Class::Refused));
+    world.record(&Event::new(refusal.code(), Some(app)).class(Class::Refused));
     Answer::Refused(refusal)
 }
 
@@ -210,8 +210,8 @@ fn refuse(world: &impl World, app: &App, refusal: Refusal) -> Answer {
 pub async fn sweep(world: &impl World, sessions: &KvSessions<'_, impl World, impl Kv>) {
     let event = match within(world, limits::SWEEP_DEADLINE, sessions.sweep()).await {
         Ok(swept) if swept == Swept::default() => return,
-        Ok(swept) => Event::new("sweep_done", "").swept(swept),
-        Err(Unavailable(code)) => Event::new(code, ""),
+        Ok(swept) => Event::new("sweep_done", None).swept(swept),
+        Err(Unavailable(code)) => Event::new(code, None),
     };
     world.record(&event);
 }
@@ -240,7 +240,7 @@ async fn may_verify(world: &impl World, app: &App, sender: &Digest) -> bool {
     }
     let room = within(world, limits::RATE_LIMIT, world.has_room(sender)).await;
     room.unwrap_or_else(|Unavailable(code)| {
-        world.record(&Event::new(code, &app.name));
+        world.record(&Event::new(code, Some(app)));
         true
     })
 }

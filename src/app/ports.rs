@@ -87,7 +87,7 @@ pub trait World {
     /// Whether this isolate hears of `fact` for the first time.
     fn is_news(&self, fact: String) -> bool;
 
-    /// Writes one line to the log.
+    /// Writes one line to the log, and counts what is to be counted.
     fn record(&self, event: &Event<'_>);
 }
 

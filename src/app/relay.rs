@@ -97,11 +97,11 @@ pub async fn token<E: TokenEndpoint>(
     match relay(world, codes, endpoint, app, incoming).await {
         Ok(reply) => Relayed::Reply(reply),
         Err(Stopped::Refused(refused)) => {
-            world.record(&Event::new(refused.code(), &app.name).class(Class::Refused));
+            world.record(&Event::new(refused.code(), Some(app)).class(Class::Refused));
             Relayed::Refused(refused)
         }
         Err(Stopped::Unavailable(unavailable)) => {
-            world.record(&Event::new(unavailable.0, &app.name));
+            world.record(&Event::new(unavailable.0, Some(app)));
             Relayed::Unavailable(unavailable)
         }
     }
@@ -171,7 +171,7 @@ async fn remember(
     if !within(world, limits::BACK_CHANNEL_DEADLINE, redeemed).await? {
         return Err(NotRelayed::NoCallback.into());
     }
-    world.record(&Event::new("login_relayed", &app.name).of(login.subject.0.short()));
+    world.record(&Event::new("login_relayed", Some(app)).of(login.subject.0.short()));
     Ok(())
 }
 
@@ -204,7 +204,7 @@ pub async fn metadata(
     };
     let metadata = keys::metadata(world, &app.issuer, url).await;
     let metadata = metadata.inspect_err(|Unavailable(code)| {
-        world.record(&Event::new(code, &app.name));
+        world.record(&Event::new(code, Some(app)));
     })?;
     Ok(Some(metadata.relayed(token_endpoint)))
 }

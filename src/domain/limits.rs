@@ -131,6 +131,9 @@ pub const UNSEALED_MAX: Duration = Duration::from_hours(7 * 24);
 /// Shortest shared secret with which an app announces logins without an ID token, in bytes.
 pub const ANNOUNCE_KEY_BYTES: usize = 32;
 
+/// Largest index of a data point that Workers Analytics Engine takes, in bytes.
+pub const ANALYTICS_INDEX_BYTES: usize = 96;
+
 /// How often a path's percent-encoding is undone to see whose it might be.
 pub const PATH_DECODINGS: usize = 3;
 /// Ways in which servers may read one path before it is refused: each costs time.

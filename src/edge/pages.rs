@@ -68,8 +68,8 @@ pub(super) async fn deliver(
                 return Ok(response);
             }
             let code = "answer_not_rebuildable";
-            let name = app.map_or("", |(app, _)| &app.name);
-            bindings.world.record(&Event::new(code, name));
+            let app = app.map(|(app, _)| app);
+            bindings.world.record(&Event::new(code, app));
             Own::new(OwnKind::BadGateway, code)
         }
     };

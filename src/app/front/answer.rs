@@ -231,7 +231,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
     fn report(&self, code: &'static str, line: &SetCookie) {
         let fact = format!("{code}/{}/{}", self.app.name, cookie_stem(&line.name));
         if self.world.is_news(fact) {
-            let event = Event::new(code, &self.app.name);
+            let event = Event::new(code, Some(self.app));
             self.world.record(&event.cookie(&line.name));
         }
     }

@@ -64,7 +64,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
             Ok(login) => Ok(Some(Callback::IdToken(login))),
             Err(NotVerified::Unavailable(unavailable)) => Err(unavailable.into()),
             Err(NotVerified::Refused(refusal)) => {
-                let event = Event::new(refusal.code(), &self.app.name);
+                let event = Event::new(refusal.code(), Some(self.app));
                 self.world.record(&event.class(Class::Refused));
                 Ok(None)
             }

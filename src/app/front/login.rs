@@ -3,7 +3,7 @@
 use super::{Front, Own, OwnKind, Reply, announcement::Announced, answer::Answer};
 use crate::{
     app::{
-        audit::{Class, Event},
+        audit::{Class, Event, SESSION_BEGAN},
         ports::{Codes, Sessions, World, in_time},
         verify::{NotVerified, verify},
     },
@@ -53,7 +53,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
                 return Err(Own::new(OwnKind::BadGateway, "announcement_not_counted"));
             }
             self.world
-                .record(&Event::new("announcement_not_counted", &self.app.name));
+                .record(&Event::new("announcement_not_counted", Some(self.app)));
             return Ok(None);
         }
         let read = announced.and_then(|announced| self.read(&announced, answer.arrived));
@@ -68,7 +68,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
         // On the day of the roll-out an app may repeat the announcements of logins from before.
         if exchange.jar.has_unsealed() && !exchange.renews_a_cookie(lines) {
             self.world
-                .record(&Event::new("announcement_not_counted", &self.app.name));
+                .record(&Event::new("announcement_not_counted", Some(self.app)));
             return Ok(None);
         }
         let login = self.prove(read).await?;
@@ -101,7 +101,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
         );
         match registered.await? {
             Ok(()) => {
-                let event = Event::new("session_began", &self.app.name);
+                let event = Event::new(SESSION_BEGAN, Some(self.app));
                 self.world.record(&event.of(sid.0.short()));
                 Ok(Some(session))
             }
@@ -170,7 +170,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
     fn refused(&self, refusal: Refusal) -> Own {
         // The reason goes into the log by itself: the answer only says "announcement".
         self.world
-            .record(&Event::new(refusal.code(), &self.app.name).class(Class::Refused));
+            .record(&Event::new(refusal.code(), Some(self.app)).class(Class::Refused));
         Own::new(OwnKind::BadGateway, "announcement_invalid")
     }
 }

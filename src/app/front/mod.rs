@@ -181,7 +181,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
         match self.pass(origin).await {
             Ok((reply, changes)) => Served::Reply(reply, changes),
             Err(own) => {
-                let event = Event::new(own.code, &self.app.name);
+                let event = Event::new(own.code, Some(self.app));
                 self.world.record(&match own.kind {
                     OwnKind::Unavailable => event,
                     _ => event.class(Class::Refused),
@@ -213,7 +213,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
                 .is_news(format!("too_many_seals/{}", self.app.name))
         {
             self.world
-                .record(&Event::new("too_many_seals", &self.app.name));
+                .record(&Event::new("too_many_seals", Some(self.app)));
         }
         let standing = in_time(self.world, limits::GATE_DEADLINE, self.standing(&jar)).await?;
         let now = self.world.now();
@@ -222,7 +222,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
         let target = url::without_session_ids(self.app, path, query);
         if target.is_some() {
             self.world
-                .record(&Event::new("session_id_in_url_removed", &self.app.name));
+                .record(&Event::new("session_id_in_url_removed", Some(self.app)));
         }
         if let Some(Callback::Code(code, id)) = &callback {
             self.open(code, *id).await?;
@@ -302,7 +302,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
                 Life::Ended(by) => {
                     let of = session.sid.0.short();
                     self.world
-                        .record(&Event::new(by.code(), &self.app.name).of(of));
+                        .record(&Event::new(by.code(), Some(self.app)).of(of));
                     if standing == Standing::Anonymous {
                         standing = Standing::Ended(session, by);
                     }
@@ -320,7 +320,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
             Ok(()) => done,
             Err(_) => "left_session_not_deleted",
         };
-        let event = Event::new(code, &self.app.name);
+        let event = Event::new(code, Some(self.app));
         self.world.record(&event.of(session.sid.0.short()));
     }
 }
