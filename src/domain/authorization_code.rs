@@ -227,6 +227,43 @@ mod tests {
         );
     }
 
+    /// Every order of the commands of two callbacks and two logins, up to six of them.
+    #[test]
+    fn no_order_gives_a_login_to_another_callback() {
+        let logins = [login("alice"), login("mallory")];
+        let commands = [
+            Command::Open(FIRST),
+            Command::Open(SECOND),
+            Command::Close(FIRST),
+            Command::Close(SECOND),
+            Command::Redeem(logins[0]),
+            Command::Redeem(logins[1]),
+        ];
+        let mut given = 0;
+        for order in 0..commands.len().pow(6) {
+            let position = |place: u32| order / commands.len().pow(place) % commands.len();
+            let order: Vec<_> = (0..6).map(|place| commands[position(place)]).collect();
+            for (end, answer) in story(&order).iter().enumerate() {
+                let (Command::Close(callback), Answer::Closed(Some(login))) = (order[end], answer)
+                else {
+                    continue;
+                };
+                given += 1;
+                let is_open = |command: &Command| matches!(command, Command::Open(_));
+                let opened = order.iter().position(is_open).unwrap();
+                assert_eq!(order[opened], Command::Open(callback), "{order:?}");
+                let waiting = order[opened..end].iter();
+                let waiting = waiting.take_while(|command| **command != Command::Close(callback));
+                let redeemed = waiting.into_iter().find_map(|command| match command {
+                    Command::Redeem(login) => Some(login),
+                    _ => None,
+                });
+                assert_eq!(redeemed, Some(login), "{order:?}");
+            }
+        }
+        assert!(given > 500, "{given}");
+    }
+
     #[test]
     fn after_its_time_nothing_is_known_of_a_code() {
         let (record, _) = obey(None, &Command::Open(FIRST), NOW);
