@@ -2,7 +2,7 @@
 import { explain } from './api.js';
 import { confirmed, sessionsOf } from './confirm.js';
 import { meaning, pending } from './journal.js';
-import { byId, counted, el, local, run, time } from './page.js';
+import { byId, codeOf, counted, el, local, run, time } from './page.js';
 
 const SHOWN = 5;
 const CLOCK_TOLERANCE = 30_000;
@@ -48,7 +48,7 @@ function alarm(title, ...content) {
 
 function pendingAlarm(app, entries) {
   const items = entries.slice(0, SHOWN).map(({ at, code, of }) =>
-    el('li', {}, time(at), meaning(code), ...(of === null ? [] : [el('code', { class: 'soft' }, of)])),
+    el('li', {}, time(at), codeOf(code), meaning(code), of === null ? '' : el('code', { class: 'soft' }, of)),
   );
   const more = entries.length - SHOWN;
   return alarm(
@@ -66,12 +66,13 @@ function unreadAlarm(app, error) {
 function heldAlarm({ name, breaker }, acted) {
   const { sessions, seconds, tripped_at, held } = breaker;
   const when = tripped_at === null ? '' : ` at ${local(tripped_at)}`;
+  const status = byId('attention-status');
   const buttons = ['release', 'discard'].map((action) => {
     const { label, words } = DECISIONS[action];
     const button = el('button', { type: 'button', class: action === 'discard' ? 'danger' : 'primary', 'aria-label': `${label} the held logouts of ${name}…` }, `${label}…`);
     button.addEventListener('click', () =>
-      run(button, byId('attention-status'), 'Asking…', async () => {
-        const answer = await confirmed('held', { issuer: name, action }, (extent) => words(name, held, extent));
+      run(button, status, 'Asking…', async () => {
+        const answer = await confirmed('held', { issuer: name, action }, status, (extent) => words(name, held, extent));
         if (!answer) return null;
         acted();
         return action === 'release'

@@ -1,17 +1,20 @@
 // Actions in two steps: the Worker says how far one would reach, the operator confirms, the Worker acts.
 import { perform, propose } from './api.js';
-import { byId, counted, el, local } from './page.js';
+import { byId, counted, el, local, tell } from './page.js';
 
 const dialog = byId('confirm');
 
 /**
- * Takes `body` through both steps; what the Worker answers in the end, or `null` if the operator
+ * Takes `body` through both steps, and tells in `region` what goes on; what the Worker answers in the end, or `null` if the operator
  * cancelled. `words` of the extent (sessions, or `null` if nobody knows) gives the dialog's `title`,
  * the `number` that it is about, its `sentences`, and what its button says, `yes`.
  */
-export async function confirmed(action, body, words) {
+export async function confirmed(action, body, region, words) {
   const { confirm, expires, would_end: extent } = await propose(action, body);
-  return (await ask(words(extent), expires)) ? perform(action, body, confirm) : null;
+  tell(region, '');
+  if (!(await ask(words(extent), expires))) return null;
+  tell(region, 'Doing it…');
+  return perform(action, body, confirm);
 }
 
 /** How many sessions an action would end, or has ended, as far as the Worker knows. */

@@ -47,7 +47,7 @@ async function load() {
     if (!known.apps.some((app) => app.name === name)) journals.delete(name);
   }
   tell(byId('read-at'), `As of ${local(known.now).split(' ')[1]}`);
-  byId('guarantee').textContent = known.guarantee;
+  byId('guarantee').textContent = `Mode: ${known.mode === 'ledger' ? 'ledger' : 'KV alone'}. ${known.guarantee}`;
   byId('before-note').textContent = `In the zone of this browser, ${zone}.`;
   show();
 }
@@ -81,19 +81,19 @@ function show() {
 }
 
 function showNavigation() {
-  const item = (kind, name, note) => {
+  const item = (kind, name, note, isLoud) => {
     const isShown = shown[kind] === name;
     const link = el('a', { href: `#${kind}/${encodeURIComponent(name)}`, 'aria-current': isShown && 'page' }, name);
-    if (note) link.append(el('span', { class: 'count' }, note));
+    if (note) link.append(el('span', { class: isLoud ? 'count loud' : 'count' }, note));
     return el('li', {}, link);
   };
   const apps = known.apps.map(({ name }) => {
     const number = waiting(journals.get(name));
-    return item('app', name, number > 0 ? ` ${number} waiting` : '');
+    return item('app', name, number > 0 ? ` ${number} waiting` : '', true);
   });
   const issuers = known.issuers.map(({ name, breaker, dry_run }) => {
-    const held = breaker?.held > 0 ? ` ${breaker.held} held` : '';
-    return item('issuer', name, held || (dry_run ? ' dry run' : ''));
+    const isHolding = breaker?.held > 0;
+    return item('issuer', name, isHolding ? ` ${breaker.held} held` : dry_run && ' dry run', isHolding);
   });
   const focused = document.activeElement?.getAttribute('href');
   byId('nav-apps').replaceChildren(...apps);

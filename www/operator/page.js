@@ -40,6 +40,12 @@ export function table(caption, titles, rows) {
   );
 }
 
+/** A code of the log, which a line may break after its underscores only. */
+export function codeOf(text) {
+  const words = String(text).split(/(?<=_)/);
+  return el('code', {}, ...words.flatMap((word) => [el('wbr'), word]).slice(1));
+}
+
 /** Terms and what they are: pairs of a string and a string or node. */
 export function facts(pairs) {
   return el('dl', {}, ...pairs.map(([term, fact]) => el('div', {}, el('dt', {}, term), el('dd', {}, fact))));

@@ -37,7 +37,7 @@ export function wireSessions(view, acted) {
 
   async function end(body, words) {
     const { app } = view();
-    const answer = await confirmed('end', { app, ...body }, words);
+    const answer = await confirmed('end', { app, ...body }, status, words);
     if (!answer) return null;
     acted();
     return `${app}: ${sessionsOf(answer.ended)} ended.`;
@@ -94,7 +94,7 @@ export function wireSessions(view, acted) {
           return told;
         }),
       );
-      return [el('code', {}, id), time(login), time(expires), hash(subject), hash(sid), button];
+      return [el('code', { class: 'short' }, id), time(login), time(expires), hash(subject), hash(sid), button];
     });
     return table('Sessions that match', ['Session', 'Login', 'Ends at the latest', 'Hash of the user', 'Hash of the sid', 'Action'], rows);
   }
@@ -127,7 +127,7 @@ function wireBefore(view, acted) {
       const before = new Date(field.value).getTime();
       const target = app ? { app } : { issuer };
       const whose = app ? `of ${app}` : `of every app of ${issuer} on this host (${appsOf.join(', ')})`;
-      const answer = await confirmed('end', { ...target, before }, (extent) => ({
+      const answer = await confirmed('end', { ...target, before }, status, (extent) => ({
         title: `End every session ${app ? `of ${app}` : `at ${issuer}`} up to a time?`,
         number: sessionsOf(extent),
         sentences: [

@@ -1,6 +1,6 @@
 // What an app needs at its provider, and the self-test.
 import { test } from './api.js';
-import { byId, counted, el, run, table, tell } from './page.js';
+import { byId, codeOf, counted, el, run, table, tell } from './page.js';
 
 const OUTCOMES = { fail: '✕ fail', warn: '! warn', unknown: '? unknown', pass: '✓ pass' };
 
@@ -57,7 +57,7 @@ export function wireTest(view) {
       if (view().app !== app) return '';
       const rows = checks.map(({ check, outcome, detail }) => {
         const known = Object.hasOwn(OUTCOMES, outcome);
-        return [el('code', {}, check), el('span', { class: `tag ${known ? outcome : 'unknown'}` }, known ? OUTCOMES[outcome] : outcome), detail];
+        return [codeOf(check), el('span', { class: `tag ${known ? outcome : 'unknown'}` }, known ? OUTCOMES[outcome] : outcome), detail];
       });
       place.replaceChildren(table(`Self-test of ${app}`, ['Check', 'Outcome', 'What was found'], rows));
       const sums = Object.keys(OUTCOMES).map((kind) => [checks.filter(({ outcome }) => outcome === kind).length, kind]);

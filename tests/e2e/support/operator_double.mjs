@@ -44,8 +44,8 @@ const bad = (field) => new Answer(400, { error: 'bad_request', ...(field && { fi
 /**
  * Starts it with a state: `key`, the secret, or `isByAccess`; `mode`, `guarantee`, `issuers` and `apps`
  * as the overview tells them; `sessions`, a list of `{ app, id, sub, sid, login, expires }`; `journal`
- * and `checks`, lists by app. Returns its `url`, the `state`, the `requests` that came, and `advance`,
- * which lets milliseconds pass.
+ * and `checks`, lists by app; `wouldEnd`, the sessions that a breaker's held logouts name. Returns its `url`
+ * and `key`, the `requests` that came, `loggedIn`, who is, and `advance`, which lets milliseconds pass.
  */
 export async function startOperatorDouble(state) {
   let passed = 0;
@@ -254,8 +254,10 @@ export async function startOperatorDouble(state) {
   origin = `http://127.0.0.1:${server.address().port}`;
   return {
     url: `${origin}/.edge-logout/operator`,
-    state,
+    key: state.key,
     requests,
+    /** Who is logged in: `SHOP alice s1`. */
+    loggedIn: () => state.sessions.map(({ app, sub, sid }) => `${app} ${sub} ${sid}`),
     advance: (ms) => (passed += ms),
     async stop() {
       server.closeAllConnections();
