@@ -146,6 +146,22 @@ for (const [name, start] of Object.entries(BACK_ENDS)) {
     });
 
     describe('an app', () => {
+      test('stays what is shown, by address and all the same', async () => {
+        await open();
+        await page.getByRole('link', { name: 'BÜRO' }).click();
+        const title = page.getByRole('heading', { name: 'BÜRO', exact: true });
+        await title.waitFor();
+        await page.getByRole('link', { name: 'Skip to the content' }).press('Enter');
+        await button('Refresh').click();
+        await idle();
+        await title.waitFor();
+        await page.goBack();
+        await page.reload();
+        await page.getByLabel('Operator secret').fill(server.key);
+        await button('Sign in').click();
+        await title.waitFor();
+      });
+
       test('has its values to paste, each with a button that copies it', async () => {
         await open();
         await page.getByRole('link', { name: 'WIKI' }).click();

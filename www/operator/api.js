@@ -17,17 +17,15 @@ let secret = null;
 
 /** Sends `value` as the secret from now on; `null`: none, as behind Cloudflare Access. */
 export function useSecret(value) {
+  if (value !== null && !/^[\x20-\x7e]+$/.test(value)) throw new ApiError('unsendable');
   secret = value;
 }
 
 export const hasSecret = () => secret !== null;
 
-/** Whether an HTTP header can carry it. */
-export const isSendable = (value) => /^[\x21-\x7e]+$/.test(value);
-
 /**
- * What went wrong: `kind` is `network`, `slow`, `redirect`, `foreign` (no answer of the API), or the
- * `error` of an answer, whose status, code and field are there, too.
+ * What went wrong: `kind` is `unsendable`, `network`, `slow`, `redirect`, `foreign` (no answer of the
+ * API), or the `error` of an answer, whose status, code and field are there, too.
  */
 export class ApiError extends Error {
   constructor(kind, { status, code, field } = {}) {
@@ -115,6 +113,7 @@ function shaped(answer, ...lists) {
 }
 
 const TEXTS = {
+  unsendable: () => 'This cannot be the secret: it has characters that a request cannot carry.',
   network: () => 'No answer: the connection failed.',
   slow: () => 'No answer within 30 seconds.',
   redirect: () =>

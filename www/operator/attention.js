@@ -2,7 +2,7 @@
 import { explain } from './api.js';
 import { confirmed, sessionsOf } from './confirm.js';
 import { meaning, pending } from './journal.js';
-import { byId, codeOf, counted, el, local, run, time } from './page.js';
+import { byId, codeOf, counted, el, fill, local, run, time } from './page.js';
 
 const SHOWN = 5;
 const CLOCK_TOLERANCE = 30_000;
@@ -18,13 +18,8 @@ export function showAttention({ issuers }, journals, ahead, acted) {
     else if (pending(entries).length > 0) alarms.push(pendingAlarm(app, pending(entries)));
   }
   const place = byId('alarms');
-  // An alert speaks whenever it is filled, and a button in it may have the focus.
-  const isSame = alarms.length === place.children.length && alarms.every((alarm, at) => alarm.isEqualNode(place.children[at]));
-  if (!isSame) {
-    const hadFocus = place.contains(document.activeElement);
-    place.replaceChildren(...alarms);
-    if (hadFocus) byId('attention').focus();
-  }
+  const hadFocus = place.contains(document.activeElement);
+  if (fill(place, ...alarms) && hadFocus) byId('attention').focus();
 
   const notices = issuers.filter(({ dry_run }) => dry_run).map(dryRunNotice);
   if (Math.abs(ahead) > CLOCK_TOLERANCE) {
@@ -34,7 +29,7 @@ export function showAttention({ issuers }, journals, ahead, acted) {
   if (alarms.length === 0) {
     notices.unshift(el('p', { class: 'calm' }, 'No logout that was ordered is waiting to be performed, as far as the journals go back.'));
   }
-  byId('notices').replaceChildren(...notices);
+  fill(byId('notices'), ...notices);
 }
 
 const isHolding = ({ breaker }) => breaker !== null && (breaker.tripped_at !== null || breaker.held > 0);

@@ -1,9 +1,9 @@
 // The operator's console: signing in and out, and which app or issuer is shown.
-import { explain, hasSecret, isSendable, journal, overview, useSecret } from './api.js';
+import { explain, hasSecret, journal, overview, useSecret } from './api.js';
 import { showAttention, waiting } from './attention.js';
 import { withdraw } from './confirm.js';
 import { journalTable } from './journal.js';
-import { byId, counted, el, facts, local, run, tell, zone } from './page.js';
+import { byId, counted, el, facts, fill, local, run, tell, zone } from './page.js';
 import { wireSessions } from './sessions.js';
 import { values, wireTest } from './setup.js';
 
@@ -14,6 +14,10 @@ const ANNOUNCEMENTS = {
   relay: 'the token relay: the app does nothing',
   form_post: 'the provider’s form post: the app does nothing',
 };
+
+/** The fragments of addresses that say what is shown. */
+const NAMING = /^#(app|issuer)\/./;
+const fragment = (kind, name) => `#${kind}/${encodeURIComponent(name)}`;
 
 /** What the API told last. */
 let known = null;
@@ -56,13 +60,14 @@ async function readJournal(app) {
   journals.set(app, await journal(app).catch((error) => error));
 }
 
-/** Shows what the fragment of the address names, or the first app. */
+/** Shows what the fragment of the address names, or what was shown before, or the first app. */
 function show() {
-  const [kind, encoded = ''] = location.hash.slice(1).split('/');
-  const isNamed = ({ name }) => encodeURIComponent(name) === encoded;
-  const issuer = kind === 'issuer' ? known.issuers.find(isNamed) : undefined;
-  const app = issuer ? undefined : (known.apps.find(isNamed) ?? known.apps[0]);
-  const next = issuer ? { issuer: issuer.name } : { app: app?.name };
+  const isNamed = NAMING.test(location.hash);
+  const find = (kind, list) =>
+    list.find(({ name }) => (isNamed ? fragment(kind, name) === location.hash : name === shown[kind]));
+  const issuer = find('issuer', known.issuers);
+  const app = issuer ? undefined : (find('app', known.apps) ?? known.apps[0]);
+  const next = { app: app?.name, issuer: issuer?.name };
   if (next.app !== shown.app || next.issuer !== shown.issuer) {
     withdraw();
     clearSessions();
@@ -76,14 +81,14 @@ function show() {
   if (issuer) showIssuer(issuer);
   else if (app) showApp(app);
   byId('before-title').textContent = `End every session of ${shown.app ?? `every app of ${shown.issuer}`} up to a time`;
-  document.querySelector('.of-app').hidden = !app;
-  document.title = `${shown.app ?? shown.issuer ?? 'Nothing'} · edge-logout operator`;
+  byId('of-app').hidden = !app;
+  document.title = `${shown.app ?? shown.issuer} · edge-logout operator`;
 }
 
 function showNavigation() {
   const item = (kind, name, note, isLoud) => {
     const isShown = shown[kind] === name;
-    const link = el('a', { href: `#${kind}/${encodeURIComponent(name)}`, 'aria-current': isShown && 'page' }, name);
+    const link = el('a', { href: fragment(kind, name), 'aria-current': isShown && 'page' }, name);
     if (note) link.append(el('span', { class: isLoud ? 'count loud' : 'count' }, note));
     return el('li', {}, link);
   };
@@ -95,12 +100,8 @@ function showNavigation() {
     const isHolding = breaker?.held > 0;
     return item('issuer', name, isHolding ? ` ${breaker.held} held` : dry_run && ' dry run', isHolding);
   });
-  const focused = document.activeElement?.getAttribute('href');
-  byId('nav-apps').replaceChildren(...apps);
-  byId('nav-issuers').replaceChildren(...issuers);
-  for (const link of byId('nav').querySelectorAll('a')) {
-    if (focused && link.getAttribute('href') === focused) link.focus();
-  }
+  fill(byId('nav-apps'), ...apps);
+  fill(byId('nav-issuers'), ...issuers);
 }
 
 function showApp(app) {
@@ -109,19 +110,20 @@ function showApp(app) {
   const announce = Object.hasOwn(ANNOUNCEMENTS, app.announce) ? ANNOUNCEMENTS[app.announce] : app.announce;
   const pairs = [
     ['Routes', app.routes.join(', ')],
-    ['Issuer', issuer ? el('a', { href: `#issuer/${encodeURIComponent(issuer.name)}` }, issuer.name) : app.issuer],
+    ['Issuer', issuer ? el('a', { href: fragment('issuer', issuer.name) }, issuer.name) : app.issuer],
     ['Logins announced by', announce],
   ];
   if (app.ended_before !== null) pairs.push(['All ended up to', local(app.ended_before)]);
-  byId('view-facts').replaceChildren(facts(pairs));
-  byId('values').replaceChildren(...values(app));
+  fill(byId('view-facts'), facts(pairs));
+  fill(byId('values'), ...values(app));
   showJournal();
 }
 
 function showIssuer(issuer) {
   const { name, logout_alg, dry_run, breaker } = issuer;
   byId('view-title').textContent = name;
-  byId('view-facts').replaceChildren(
+  fill(
+    byId('view-facts'),
     facts([
       ['Issuer', el('code', {}, issuer.issuer)],
       ['Apps on this host', appsAt(issuer).join(', ') || 'none'],
@@ -142,7 +144,7 @@ function showJournal() {
   const entries = journals.get(shown.app);
   const isRead = Array.isArray(entries);
   const content = isRead ? journalTable(entries, byId('journal-class').value) : el('p', { class: 'status', 'data-kind': 'failed' }, explain(entries));
-  byId('journal').replaceChildren(content);
+  fill(byId('journal'), content);
 }
 
 byId('journal-class').addEventListener('change', showJournal);
@@ -164,7 +166,7 @@ byId('refresh').addEventListener('click', () =>
 );
 
 addEventListener('hashchange', () => {
-  if (!known || !/^#(app|issuer)\//.test(location.hash)) return;
+  if (!known || !NAMING.test(location.hash)) return;
   show();
   byId('view-title').focus();
 });
@@ -180,7 +182,6 @@ byId('sign-in-form').addEventListener('submit', async (event) => {
   const field = byId('secret');
   const button = event.target.querySelector('button');
   await run(button, byId('sign-in-status'), 'Signing in…', async () => {
-    if (!isSendable(field.value.trim())) return 'No such secret can exist: it has characters that a request cannot carry.';
     useSecret(field.value.trim());
     await load();
     field.value = '';

@@ -51,6 +51,17 @@ export function facts(pairs) {
   return el('dl', {}, ...pairs.map(([term, fact]) => el('div', {}, el('dt', {}, term), el('dd', {}, fact))));
 }
 
+/**
+ * Puts nodes in the place of what is there, unless they are the same: what speaks by itself would
+ * repeat itself, and what has the focus would lose it. Says whether it did.
+ */
+export function fill(place, ...nodes) {
+  const { children } = place;
+  const isSame = nodes.length === children.length && nodes.every((node, at) => node.isEqualNode(children[at]));
+  if (!isSame) place.replaceChildren(...nodes);
+  return !isSame;
+}
+
 /** Writes into a live region; `kind` is `done` or `failed`, or nothing. */
 export function tell(region, text, kind = '') {
   region.dataset.kind = kind;

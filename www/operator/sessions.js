@@ -10,12 +10,14 @@ const WHOSE = {
   sid_hash: 'the session at the provider with the hash',
 };
 
-/** What an end means, in the words of the dialog; the mode says how soon. */
-function consequences(view) {
-  const soon =
-    view.mode === 'ledger'
-      ? 'They end at once, everywhere.'
-      : 'They end everywhere within a minute or so: sessions live in KV alone here.';
+const SOON = {
+  ledger: 'It takes effect at once, everywhere; with ledger_lease_seconds, that much later.',
+  kv: 'It takes effect within a minute or so: sessions live in KV alone here.',
+  before: 'It takes effect within some ten seconds, everywhere.',
+};
+
+/** What an end means, in the words of the dialog. */
+function consequences(soon) {
   return [
     soon,
     'The provider is not told: who is still signed in there can come back by logging in again.',
@@ -65,7 +67,7 @@ export function wireSessions(view, acted) {
       const told = await end(criterion(), (extent) => ({
         title: `End all sessions of ${whose}?`,
         number: sessionsOf(extent),
-        sentences: [`All sessions of ${whose} at ${app} end; those of other apps stay.`, ...consequences(view())],
+        sentences: [`All sessions of ${whose} at ${app} end; those of other apps stay.`, ...consequences(SOON[view().mode])],
         yes: yes(extent),
       }));
       if (told) found.replaceChildren();
@@ -83,7 +85,7 @@ export function wireSessions(view, acted) {
             number: sessionsOf(extent),
             sentences: [
               `The session ${id} at ${view().app} ends, which began ${local(login)}; others of its user stay.`,
-              ...consequences(view()),
+              ...consequences(SOON[view().mode]),
             ],
             yes: yes(extent),
           }));
@@ -132,7 +134,7 @@ function wireBefore(view, acted) {
         number: sessionsOf(extent),
         sentences: [
           `Every session ${whose} ends whose login was up to ${local(before)}, which is ${new Date(before).toISOString()}. Later ones stay.`,
-          ...consequences(view()),
+          ...consequences(SOON.before),
         ],
         yes: yes(extent),
       }));

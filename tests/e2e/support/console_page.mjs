@@ -34,8 +34,9 @@ export async function tabTo(page, role, name) {
   for (let stops = 0; stops < 60; stops += 1) {
     await page.keyboard.press('Tab');
     const outline = await page.evaluate(() => {
-      const { outlineStyle, outlineWidth } = getComputedStyle(document.activeElement);
-      return document.activeElement === document.body ? 'page' : `${outlineStyle} ${outlineWidth}`;
+      const at = document.activeElement;
+      const { outlineStyle, outlineWidth } = getComputedStyle(at);
+      return at === document.body ? 'page' : `${outlineStyle} ${outlineWidth} ${at.tagName} ${at.id}`;
     });
     assert.match(outline, /^page$|^(solid|auto) [2-9]/, 'the focus can be seen');
     if (await target.evaluate((element) => element === document.activeElement)) return;

@@ -51,7 +51,7 @@ export function sceneState(changes = {}) {
           metadata: 'https://app.example.com/.edge-logout/relay/WIKI/.well-known/openid-configuration',
         },
       }),
-      app('DESK', partner, { ended_before: now - 30 * HOUR }),
+      app('BÜRO', partner, { ended_before: now - 30 * HOUR }),
     ],
     sessions: [
       session('SHOP', 'alice', 's1', now - 2 * HOUR),
@@ -73,7 +73,7 @@ export function sceneState(changes = {}) {
         entry(now - 2 * HOUR, 'a_code_of_tomorrow', {}),
       ],
       WIKI: [],
-      DESK: [entry(now - 1_000, 'logout_dry_run', { of: 'q3vTz0Yh', matched: 4 })],
+      BÜRO: [entry(now - 1_000, 'logout_dry_run', { of: 'q3vTz0Yh', matched: 4 })],
     },
     checks: {
       SHOP: [
@@ -87,7 +87,7 @@ export function sceneState(changes = {}) {
         ['routes', 'unknown', 'Whether the route fails closed cannot be seen from inside: look at its request limit failure mode.'],
       ].map(([check, outcome, detail]) => ({ check, outcome, detail })),
       WIKI: [],
-      DESK: [],
+      BÜRO: [],
     },
     ...changes,
   };
