@@ -241,6 +241,20 @@ for (const [name, start] of Object.entries(BACK_ENDS)) {
         assert.equal(await page.getByRole('alert').innerText(), '');
       });
 
+      test('is that no journal is kept, where no desk is bound', async () => {
+        const { issuers } = sceneState();
+        await open({ desk: false, issuers: issuers.map((issuer) => ({ ...issuer, breaker: null })) });
+        await page.getByText('No journal is kept, since DESK is not bound').waitFor();
+        assert.equal(await page.getByRole('alert').innerText(), '');
+        for (const name of ['Journal', 'End every session of SHOP up to a time']) {
+          assert.equal(await page.getByRole('region', { name }).count(), 0);
+        }
+        await identifier().fill('alice');
+        await button('End all that match…').click();
+        await button('End 2 sessions').click();
+        await told('SHOP: 2 sessions ended.');
+      });
+
       test('says so if a journal cannot be read', async () => {
         server = await start();
         ({ page, complaints } = await openConsole(browser, server));

@@ -11,7 +11,7 @@ const CLOCK_TOLERANCE = 30_000;
  * Shows it. `journals` maps the name of an app to its entries, or to the error that they cannot be
  * read; `ahead` is by how much our clock is ahead, in milliseconds; `acted` is called after an action.
  */
-export function showAttention({ issuers }, journals, ahead, acted) {
+export function showAttention({ issuers, desk }, journals, ahead, acted) {
   const alarms = issuers.filter(isHolding).map((issuer) => heldAlarm(issuer, acted));
   for (const [app, entries] of journals) {
     if (!Array.isArray(entries)) alarms.push(unreadAlarm(app, entries));
@@ -26,7 +26,10 @@ export function showAttention({ issuers }, journals, ahead, acted) {
     const by = counted(Math.round(Math.abs(ahead) / 1000), 'second');
     notices.push(el('p', { class: 'notice' }, `The clock of this machine is ${by} ${ahead > 0 ? 'ahead of' : 'behind'} the Worker’s.`));
   }
-  if (alarms.length === 0) {
+  if (desk === false) {
+    const text = 'No journal is kept, since DESK is not bound: which logouts have not been performed is in the log alone.';
+    notices.unshift(el('p', { class: 'notice' }, text));
+  } else if (alarms.length === 0) {
     notices.unshift(el('p', { class: 'calm' }, 'No logout that was ordered is waiting to be performed, as far as the journals go back.'));
   }
   fill(byId('notices'), ...notices);
@@ -71,7 +74,7 @@ function heldAlarm({ name, breaker }, acted) {
         if (!answer) return null;
         acted();
         return action === 'release'
-          ? `${name}: ${counted(answer.released, 'held logout')} released, ${sessionsOf(answer.ended)} ended.`
+          ? `${name}: ${counted(answer.released, 'held logout')} released, ${sessionsOf(answer.ended)} ended${answer.left ? '; the rest follows' : ''}.`
           : `${name}: ${counted(answer.discarded, 'held logout')} discarded.`;
       }),
     );

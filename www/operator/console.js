@@ -21,7 +21,7 @@ const fragment = (kind, name) => `#${kind}/${encodeURIComponent(name)}`;
 
 /** What the API told last. */
 let known = null;
-const journals = new Map();
+let journals = new Map();
 /** By how much the clock here is ahead of the Worker's, in milliseconds. */
 let ahead = 0;
 /** What is shown: `{ app }` or `{ issuer }`, by name. */
@@ -34,6 +34,9 @@ const view = () => ({
   appsOf: shown.issuer ? appsAt(known.issuers.find(({ name }) => name === shown.issuer)) : [],
 });
 
+/** Whether a desk is bound: it keeps the journals, and the times up to which sessions have ended. */
+const hasDesk = () => known.desk !== false;
+
 const appsAt = (issuer) => known.apps.filter((app) => app.issuer === issuer.issuer).map(({ name }) => name);
 
 const acted = () => load().catch((error) => tell(byId('read-at'), explain(error), 'failed'));
@@ -45,20 +48,19 @@ const clearTest = wireTest(view);
 async function load() {
   const answer = await overview();
   ahead = Date.now() - answer.now;
+  const withJournal = answer.desk === false ? [] : answer.apps;
+  const read = await Promise.all(withJournal.map(async ({ name }) => [name, await readJournal(name)]));
+  // Both at once: what has not been read must not look like nothing.
   known = answer;
-  await Promise.all(known.apps.map(({ name }) => readJournal(name)));
-  for (const name of journals.keys()) {
-    if (!known.apps.some((app) => app.name === name)) journals.delete(name);
-  }
+  journals = new Map(read);
   tell(byId('read-at'), `As of ${local(known.now).split(' ')[1]}`);
   byId('guarantee').textContent = `Mode: ${known.mode === 'ledger' ? 'ledger' : 'KV alone'}. ${known.guarantee}`;
   byId('before-note').textContent = `In the zone of this browser, ${zone}.`;
   show();
 }
 
-async function readJournal(app) {
-  journals.set(app, await journal(app).catch((error) => error));
-}
+/** The entries of an app's journal, or the error. */
+const readJournal = (app) => journal(app).catch((error) => error);
 
 /** Shows what the fragment of the address names, or what was shown before, or the first app. */
 function show() {
@@ -82,6 +84,8 @@ function show() {
   else if (app) showApp(app);
   byId('before-title').textContent = `End every session of ${shown.app ?? `every app of ${shown.issuer}`} up to a time`;
   byId('of-app').hidden = !app;
+  byId('of-desk').hidden = !hasDesk();
+  byId('journal-section').hidden = !hasDesk();
   document.title = `${shown.app ?? shown.issuer} · edge-logout operator`;
 }
 
@@ -141,7 +145,7 @@ function breakerText({ sessions, seconds, tripped_at, held }) {
 }
 
 function showJournal() {
-  const entries = journals.get(shown.app);
+  const entries = journals.get(shown.app) ?? [];
   const isRead = Array.isArray(entries);
   const content = isRead ? journalTable(entries, byId('journal-class').value) : el('p', { class: 'status', 'data-kind': 'failed' }, explain(entries));
   fill(byId('journal'), content);
@@ -152,7 +156,7 @@ byId('journal-class').addEventListener('change', showJournal);
 byId('journal-refresh').addEventListener('click', () =>
   run(byId('journal-refresh'), byId('journal-status'), 'Reading…', async () => {
     const { app } = shown;
-    await readJournal(app);
+    journals.set(app, await readJournal(app));
     show();
     return Array.isArray(journals.get(app)) ? `${app}: read at ${local(Date.now()).split(' ')[1]}.` : '';
   }),

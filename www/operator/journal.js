@@ -2,7 +2,7 @@
 import { CODES } from './codes.js';
 import { codeOf, el, table, time, zone } from './page.js';
 
-const DONE = ['logout_done', 'logout_matched_nothing', 'logout_finished_late'];
+const DONE = ['logout_done', 'logout_matched_nothing', 'logout_finished_late', 'logout_released'];
 
 const CLASSES = {
   refused: 'refused',

@@ -42,8 +42,8 @@ class Answer extends Error {
 const bad = (field) => new Answer(400, { error: 'bad_request', ...(field && { field }) });
 
 /**
- * Starts it with a state: `key`, the secret, or `isByAccess`; `mode`, `guarantee`, `issuers` and `apps`
- * as the overview tells them; `sessions`, a list of `{ app, id, sub, sid, login, expires }`; `journal`
+ * Starts it with a state: `key`, the secret, or `isByAccess`; `mode`, `guarantee`, `desk`, `issuers`
+ * and `apps` as the overview tells them; `sessions`, a list of `{ app, id, sub, sid, login, expires }`; `journal`
  * and `checks`, lists by app; `wouldEnd`, the sessions that a breaker's held logouts name. Returns its `url`
  * and `key`, the `requests` that came, `loggedIn`, who is, and `advance`, which lets milliseconds pass.
  */
@@ -110,6 +110,10 @@ export async function startOperatorDouble(state) {
     return perform();
   }
 
+  function needDesk() {
+    if (!state.desk) throw new Answer(503, { error: 'unavailable', code: 'desk_not_bound' });
+  }
+
   function remove(ended) {
     state.sessions = state.sessions.filter((session) => !ended.includes(session));
   }
@@ -123,6 +127,7 @@ export async function startOperatorDouble(state) {
     if ('before' in body) {
       only(body, 'app', 'issuer', 'before');
       if ('app' in body === 'issuer' in body) throw bad('app');
+      needDesk();
       if (!Number.isSafeInteger(body.before) || body.before < 0 || body.before > now()) throw bad('before');
       const apps = body.app ? [appOf(body.app)] : appsAt(issuerOf(body.issuer));
       const names = apps.map(({ name }) => name);
@@ -160,6 +165,7 @@ export async function startOperatorDouble(state) {
     only(body, 'issuer', 'action');
     const { breaker } = issuerOf(body.issuer);
     if (!['release', 'discard'].includes(body.action)) throw bad('action');
+    needDesk();
     return twoSteps(body, body.action === 'release' ? state.wouldEnd : 0, () => {
       const { held } = breaker;
       Object.assign(breaker, { held: 0, tripped_at: null });
@@ -172,13 +178,20 @@ export async function startOperatorDouble(state) {
       GET: () => ({
         now: now(),
         mode: state.mode,
+        desk: state.desk,
         guarantee: state.guarantee,
         issuers: state.issuers,
         apps: state.apps,
       }),
     },
     test: { GET: (_, url) => ({ checks: state.checks[queried(url)] }) },
-    journal: { GET: (_, url) => ({ entries: state.journal[queried(url)].slice(0, 200) }) },
+    journal: {
+      GET(_, url) {
+        const entries = state.journal[queried(url)];
+        needDesk();
+        return { entries: entries.slice(0, 200) };
+      },
+    },
     sessions: {
       POST(body) {
         only(body, 'app', 'sub', 'sid', 'subject', 'sid_hash');

@@ -36,6 +36,7 @@ export function sceneState(changes = {}) {
     key: randomBytes(24).toString('base64url'),
     isByAccess: false,
     mode: 'ledger',
+    desk: true,
     guarantee: 'When the provider gets its 200, every session that its token ends is dead, everywhere.',
     issuers: [
       { name: 'MAIN', issuer: main, logout_alg: 'RS256', dry_run: false, breaker: { sessions: 500, seconds: 60, tripped_at: now - 240_000, held: 3 } },
