@@ -66,7 +66,10 @@ for (const [name, reach] of Object.entries(PAGES)) {
         for (const width of WIDTHS) {
           await page.setViewportSize({ width, height: 900 });
           assert.deepEqual(await flaws(page), [], `${width} px`);
-          if (width === 1280 || width === 320) await browser.shoot(page, `console-${name}-${colorScheme}-${width}`, { fullPage: name !== 'dialog' });
+          if (width === 1280 || width === 320)
+            await browser.shoot(page, `console-${name}-${colorScheme}-${width}`, {
+              fullPage: name !== 'dialog',
+            });
         }
         await page.setViewportSize({ width: 1280, height: 900 });
       });

@@ -123,10 +123,13 @@ const TEXTS = {
   unauthorized: () => 'Not signed in, or the secret is not the right one (401).',
   forbidden: () =>
     'Refused (403): the request did not arrive as this page sent it. An extension or a proxy may have changed its headers.',
-  not_found: () => 'Not found (404): the app has gone from the configuration, or the operator API was switched off.',
+  not_found: () =>
+    'Not found (404): the app has gone from the configuration, or the operator API was switched off.',
   method_not_allowed: () => 'Method not allowed (405): Worker and console are of different versions.',
   bad_request: ({ field }) =>
-    field ? `Not taken (400): “${field}” is not as it should be.` : 'Not taken (400): the request is not as it should be.',
+    field
+      ? `Not taken (400): “${field}” is not as it should be.`
+      : 'Not taken (400): the request is not as it should be.',
   confirmation_invalid: () =>
     'Nothing was done: the confirmation was older than two minutes, or of another action (409). Press the button again.',
   unavailable: ({ code }) => `Not available for the moment (503${code ? `, ${code}` : ''}). Try again.`,

@@ -24,13 +24,26 @@ export function showAttention({ issuers, desk }, journals, ahead, acted) {
   const notices = issuers.filter(({ dry_run }) => dry_run).map(dryRunNotice);
   if (Math.abs(ahead) > CLOCK_TOLERANCE) {
     const by = counted(Math.round(Math.abs(ahead) / 1000), 'second');
-    notices.push(el('p', { class: 'notice' }, `The clock of this machine is ${by} ${ahead > 0 ? 'ahead of' : 'behind'} the Worker’s.`));
+    notices.push(
+      el(
+        'p',
+        { class: 'notice' },
+        `The clock of this machine is ${by} ${ahead > 0 ? 'ahead of' : 'behind'} the Worker’s.`,
+      ),
+    );
   }
   if (desk === false) {
-    const text = 'No journal is kept, since DESK is not bound: which logouts have not been performed is in the log alone.';
+    const text =
+      'No journal is kept, since DESK is not bound: which logouts have not been performed is in the log alone.';
     notices.unshift(el('p', { class: 'notice' }, text));
   } else if (alarms.length === 0) {
-    notices.unshift(el('p', { class: 'calm' }, 'No logout that was ordered is waiting to be performed, as far as the journals go back.'));
+    notices.unshift(
+      el(
+        'p',
+        { class: 'calm' },
+        'No logout that was ordered is waiting to be performed, as far as the journals go back.',
+      ),
+    );
   }
   fill(byId('notices'), ...notices);
 }
@@ -45,20 +58,36 @@ function alarm(title, ...content) {
 }
 
 function pendingAlarm(app, entries) {
-  const items = entries.slice(0, SHOWN).map(({ at, code, of }) =>
-    el('li', {}, time(at), codeOf(code), meaning(code), of === null ? '' : el('code', { class: 'soft' }, of)),
-  );
+  const items = entries
+    .slice(0, SHOWN)
+    .map(({ at, code, of }) =>
+      el(
+        'li',
+        {},
+        time(at),
+        codeOf(code),
+        meaning(code),
+        of === null ? '' : el('code', { class: 'soft' }, of),
+      ),
+    );
   const more = entries.length - SHOWN;
   return alarm(
     `Ordered, but not performed: ${counted(entries.length, 'logout')} of ${app}`,
     el('ul', { class: 'events' }, ...items),
     ...(more > 0 ? [el('p', {}, `And ${more} more: see its journal.`)] : []),
-    el('p', {}, 'The sessions concerned may live until their lifetime ends. If you know whose they are, end them below.'),
+    el(
+      'p',
+      {},
+      'The sessions concerned may live until their lifetime ends. If you know whose they are, end them below.',
+    ),
   );
 }
 
 function unreadAlarm(app, error) {
-  return alarm(`Unknown whether logouts of ${app} are waiting`, el('p', {}, `Its journal cannot be read. ${explain(error)}`));
+  return alarm(
+    `Unknown whether logouts of ${app} are waiting`,
+    el('p', {}, `Its journal cannot be read. ${explain(error)}`),
+  );
 }
 
 function heldAlarm({ name, breaker }, acted) {
@@ -67,10 +96,20 @@ function heldAlarm({ name, breaker }, acted) {
   const status = byId('attention-status');
   const buttons = ['release', 'discard'].map((action) => {
     const { label, words } = DECISIONS[action];
-    const button = el('button', { type: 'button', class: action === 'discard' ? 'danger' : 'primary', 'aria-label': `${label} the held logouts of ${name}…` }, `${label}…`);
+    const button = el(
+      'button',
+      {
+        type: 'button',
+        class: action === 'discard' ? 'danger' : 'primary',
+        'aria-label': `${label} the held logouts of ${name}…`,
+      },
+      `${label}…`,
+    );
     button.addEventListener('click', () =>
       run(button, status, 'Asking…', async () => {
-        const answer = await confirmed('held', { issuer: name, action }, status, (extent) => words(name, held, extent));
+        const answer = await confirmed('held', { issuer: name, action }, status, (extent) =>
+          words(name, held, extent),
+        );
         if (!answer) return null;
         acted();
         return action === 'release'

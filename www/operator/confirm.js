@@ -18,7 +18,8 @@ export async function confirmed(action, body, region, words) {
 }
 
 /** How many sessions an action would end, or has ended, as far as the Worker knows. */
-export const sessionsOf = (extent) => (extent === null ? 'an unknown number of sessions' : counted(extent, 'session'));
+export const sessionsOf = (extent) =>
+  extent === null ? 'an unknown number of sessions' : counted(extent, 'session');
 
 /** Closes the dialog, as if cancelled. */
 export function withdraw() {

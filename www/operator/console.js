@@ -54,7 +54,8 @@ async function load() {
   known = answer;
   journals = new Map(read);
   tell(byId('read-at'), `As of ${local(known.now).split(' ')[1]}`);
-  byId('guarantee').textContent = `Mode: ${known.mode === 'ledger' ? 'ledger' : 'KV alone'}. ${known.guarantee}`;
+  byId('guarantee').textContent =
+    `Mode: ${known.mode === 'ledger' ? 'ledger' : 'KV alone'}. ${known.guarantee}`;
   byId('before-note').textContent = `In the zone of this browser, ${zone}.`;
   show();
 }
@@ -82,7 +83,8 @@ function show() {
   showNavigation();
   if (issuer) showIssuer(issuer);
   else if (app) showApp(app);
-  byId('before-title').textContent = `End every session of ${shown.app ?? `every app of ${shown.issuer}`} up to a time`;
+  byId('before-title').textContent =
+    `End every session of ${shown.app ?? `every app of ${shown.issuer}`} up to a time`;
   byId('of-app').hidden = !app;
   byId('of-desk').hidden = !hasDesk();
   byId('journal-section').hidden = !hasDesk();
@@ -147,7 +149,9 @@ function breakerText({ sessions, seconds, tripped_at, held }) {
 function showJournal() {
   const entries = journals.get(shown.app) ?? [];
   const isRead = Array.isArray(entries);
-  const content = isRead ? journalTable(entries, byId('journal-class').value) : el('p', { class: 'status', 'data-kind': 'failed' }, explain(entries));
+  const content = isRead
+    ? journalTable(entries, byId('journal-class').value)
+    : el('p', { class: 'status', 'data-kind': 'failed' }, explain(entries));
   fill(byId('journal'), content);
 }
 

@@ -36,17 +36,32 @@ export const meaning = (code) => (Object.hasOwn(CODES, code) ? CODES[code] : '')
 /** The entries of one kind, a value of the filter, as a table. */
 export function journalTable(entries, kind) {
   const kept = entries.filter(KEPT[kind]);
-  if (kept.length === 0) return el('p', { class: 'soft' }, entries.length === 0 ? 'Nothing has been noted yet.' : 'Nothing of that kind.');
+  if (kept.length === 0)
+    return el(
+      'p',
+      { class: 'soft' },
+      entries.length === 0 ? 'Nothing has been noted yet.' : 'Nothing of that kind.',
+    );
   const rows = kept.map(({ at, code, class: kind, of, matched, count, by }) => [
     time(at),
     codeOf(code),
     meaning(code),
-    kind === null ? '' : el('span', { class: `tag ${Object.hasOwn(CLASSES, kind) ? kind : ''}` }, Object.hasOwn(CLASSES, kind) ? CLASSES[kind] : kind),
+    kind === null
+      ? ''
+      : el(
+          'span',
+          { class: `tag ${Object.hasOwn(CLASSES, kind) ? kind : ''}` },
+          Object.hasOwn(CLASSES, kind) ? CLASSES[kind] : kind,
+        ),
     matched === null ? '' : String(matched),
     String(count),
     of === null ? '' : el('code', { class: 'short' }, of),
     by === null ? '' : by === 'key' ? 'the secret' : el('code', { class: 'short' }, by),
   ]);
   const titles = ['Time', 'Code', 'Meaning', 'Class', 'Sessions', 'Count', 'Hash', 'By'];
-  return table(`${kept.length} of ${entries.length} entries, newest first; of repeated ones the last time, in ${zone}`, titles, rows);
+  return table(
+    `${kept.length} of ${entries.length} entries, newest first; of repeated ones the last time, in ${zone}`,
+    titles,
+    rows,
+  );
 }

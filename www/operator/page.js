@@ -57,7 +57,8 @@ export function facts(pairs) {
  */
 export function fill(place, ...nodes) {
   const { children } = place;
-  const isSame = nodes.length === children.length && nodes.every((node, at) => node.isEqualNode(children[at]));
+  const isSame =
+    nodes.length === children.length && nodes.every((node, at) => node.isEqualNode(children[at]));
   if (!isSame) place.replaceChildren(...nodes);
   return !isSame;
 }

@@ -67,7 +67,10 @@ export function wireSessions(view, acted) {
       const told = await end(criterion(), (extent) => ({
         title: `End all sessions of ${whose}?`,
         number: sessionsOf(extent),
-        sentences: [`All sessions of ${whose} at ${app} end; those of other apps stay.`, ...consequences(SOON[view().mode])],
+        sentences: [
+          `All sessions of ${whose} at ${app} end; those of other apps stay.`,
+          ...consequences(SOON[view().mode]),
+        ],
         yes: yes(extent),
       }));
       if (told) found.replaceChildren();
@@ -77,7 +80,11 @@ export function wireSessions(view, acted) {
 
   function listed(list) {
     const rows = list.map(({ id, subject, sid, login, expires }) => {
-      const button = el('button', { type: 'button', class: 'danger small', 'aria-label': `End session ${id}…` }, 'End…');
+      const button = el(
+        'button',
+        { type: 'button', class: 'danger small', 'aria-label': `End session ${id}…` },
+        'End…',
+      );
       button.addEventListener('click', () =>
         run(button, status, 'Asking…', async () => {
           const told = await end({ session: id, subject }, (extent) => ({
@@ -96,9 +103,20 @@ export function wireSessions(view, acted) {
           return told;
         }),
       );
-      return [el('code', { class: 'short' }, id), time(login), time(expires), hash(subject), hash(sid), button];
+      return [
+        el('code', { class: 'short' }, id),
+        time(login),
+        time(expires),
+        hash(subject),
+        hash(sid),
+        button,
+      ];
     });
-    return table('Sessions that match', ['Session', 'Login', 'Ends at the latest', 'Hash of the user', 'Hash of the sid', 'Action'], rows);
+    return table(
+      'Sessions that match',
+      ['Session', 'Login', 'Ends at the latest', 'Hash of the user', 'Hash of the sid', 'Action'],
+      rows,
+    );
   }
 
   wireBefore(view, acted);

@@ -5,7 +5,13 @@ import { byId, codeOf, counted, el, run, table, tell } from './page.js';
 const OUTCOMES = { fail: '✕ fail', warn: '! warn', unknown: '? unknown', pass: '✓ pass' };
 
 /** The values to paste, each with a button that copies it. */
-export function values({ issuer, client_id, backchannel_logout_uri, backchannel_logout_session_required, relay }) {
+export function values({
+  issuer,
+  client_id,
+  backchannel_logout_uri,
+  backchannel_logout_session_required,
+  relay,
+}) {
   const atProvider = [
     ['backchannel_logout_uri', backchannel_logout_uri],
     ['backchannel_logout_session_required', String(backchannel_logout_session_required)],
@@ -40,7 +46,11 @@ async function copy(name, text) {
     tell(status, `Copied: ${name}.`, 'done');
   } catch {
     getSelection().selectAllChildren(text);
-    tell(status, 'The browser does not let this page copy. The value is selected: copy it with the keyboard.', 'failed');
+    tell(
+      status,
+      'The browser does not let this page copy. The value is selected: copy it with the keyboard.',
+      'failed',
+    );
   }
 }
 
@@ -57,10 +67,17 @@ export function wireTest(view) {
       if (view().app !== app) return '';
       const rows = checks.map(({ check, outcome, detail }) => {
         const known = Object.hasOwn(OUTCOMES, outcome);
-        return [codeOf(check), el('span', { class: `tag ${known ? outcome : 'unknown'}` }, known ? OUTCOMES[outcome] : outcome), detail];
+        return [
+          codeOf(check),
+          el('span', { class: `tag ${known ? outcome : 'unknown'}` }, known ? OUTCOMES[outcome] : outcome),
+          detail,
+        ];
       });
       place.replaceChildren(table(`Self-test of ${app}`, ['Check', 'Outcome', 'What was found'], rows));
-      const sums = Object.keys(OUTCOMES).map((kind) => [checks.filter(({ outcome }) => outcome === kind).length, kind]);
+      const sums = Object.keys(OUTCOMES).map((kind) => [
+        checks.filter(({ outcome }) => outcome === kind).length,
+        kind,
+      ]);
       const told = sums.filter(([sum]) => sum > 0).map(([sum, kind]) => `${sum} ${kind}`);
       return `${counted(checks.length, 'check')}: ${told.join(', ')}.`;
     }),

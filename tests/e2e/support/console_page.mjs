@@ -3,7 +3,8 @@ import assert from 'node:assert/strict';
 
 /**
  * Opens the console of a server in a new page. `complaints` collects violations of its policy, errors
- * and warnings of its scripts; answers that are errors are the business of the page.
+ * and warnings of its scripts; answers that are errors are the business of the page. `answer` is what the
+ * server answered.
  */
 export async function openConsole(browser, server) {
   const page = await browser.newPage();
@@ -18,8 +19,8 @@ export async function openConsole(browser, server) {
       console.error(`violates ${violatedDirective}: ${blockedURI}`),
     );
   });
-  await page.goto(server.url);
-  return { page, complaints };
+  const answer = await page.goto(server.url);
+  return { page, complaints, answer };
 }
 
 export async function signIn(page, server) {
@@ -49,7 +50,20 @@ export async function nameless(page) {
   const session = await page.context().newCDPSession(page);
   const { nodes } = await session.send('Accessibility.getFullAXTree');
   await session.detach();
-  const roles = ['button', 'link', 'textbox', 'combobox', 'Date', 'DateTime', 'InputTime', 'dialog', 'table', 'heading', 'region', 'navigation'];
+  const roles = [
+    'button',
+    'link',
+    'textbox',
+    'combobox',
+    'Date',
+    'DateTime',
+    'InputTime',
+    'dialog',
+    'table',
+    'heading',
+    'region',
+    'navigation',
+  ];
   const told = nodes.filter(({ ignored, role }) => !ignored && roles.includes(role?.value));
   assert.ok(told.length > 3, 'the tree was read');
   return told.filter(({ name }) => !name?.value?.trim()).map(({ role }) => role.value);
@@ -60,7 +74,8 @@ export function flaws(page) {
   return page.evaluate(() => {
     const found = [];
     const top = document.querySelector('dialog[open]') ?? document.body;
-    const isVisible = (element) => element.checkVisibility({ visibilityProperty: true }) && element.getBoundingClientRect().width > 0;
+    const isVisible = (element) =>
+      element.checkVisibility({ visibilityProperty: true }) && element.getBoundingClientRect().width > 0;
     const shown = [...top.querySelectorAll('*')].filter(isVisible);
 
     const { scrollWidth, clientWidth } = document.documentElement;
@@ -75,7 +90,8 @@ export function flaws(page) {
 
     for (const table of shown.filter(({ tagName }) => tagName === 'TABLE')) {
       if (!table.caption?.textContent) found.push('a table without a caption');
-      if ([...table.querySelectorAll('th')].some(({ scope }) => !scope)) found.push('a header without a scope');
+      if ([...table.querySelectorAll('th')].some(({ scope }) => !scope))
+        found.push('a header without a scope');
     }
 
     const ids = shown.map(({ id }) => id).filter(Boolean);
@@ -105,7 +121,9 @@ export function flaws(page) {
     const line = (element) => `${element.tagName.toLowerCase()} “${element.textContent.trim().slice(0, 30)}”`;
     for (const element of shown) {
       const style = getComputedStyle(element);
-      const hasText = [...element.childNodes].some(({ nodeType, data }) => nodeType === Node.TEXT_NODE && data.trim());
+      const hasText = [...element.childNodes].some(
+        ({ nodeType, data }) => nodeType === Node.TEXT_NODE && data.trim(),
+      );
       const isField = ['INPUT', 'SELECT'].includes(element.tagName);
       if (hasText || isField) {
         const ratio = contrast(style.color, ground(element));
@@ -117,7 +135,8 @@ export function flaws(page) {
         const { width, height } = element.getBoundingClientRect();
         if (Math.min(width, height) < 24) found.push(`a small target: ${line(element)}`);
       }
-      if (style.animationName !== 'none' || style.transitionDuration !== '0s') found.push(`it moves: ${line(element)}`);
+      if (style.animationName !== 'none' || style.transitionDuration !== '0s')
+        found.push(`it moves: ${line(element)}`);
     }
     return found;
   });

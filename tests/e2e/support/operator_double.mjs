@@ -147,7 +147,9 @@ export async function startOperatorDouble(state) {
       only(body, 'app', 'session', 'subject');
       if (!/^[\w-]{43}$/.test(body.subject)) throw bad('subject');
       if (!/^[\w-]{22}$/.test(body.session)) throw bad('session');
-      ended = state.sessions.filter(({ id, sub }) => id === body.session && hashOf('sub', sub) === body.subject);
+      ended = state.sessions.filter(
+        ({ id, sub }) => id === body.session && hashOf('sub', sub) === body.subject,
+      );
     } else {
       only(body, 'app', 'sub', 'sid', 'subject', 'sid_hash');
       ended = chosen(body, app);
@@ -236,11 +238,18 @@ export async function startOperatorDouble(state) {
   }
 
   function file(url) {
-    const name = url.pathname === '/.edge-logout/operator' ? 'index.html' : url.pathname.slice('/.edge-logout/operator/'.length);
+    const name =
+      url.pathname === '/.edge-logout/operator'
+        ? 'index.html'
+        : url.pathname.slice('/.edge-logout/operator/'.length);
     const path = new URL(name, FILES);
     const isFile = /^[a-z_]+\.(js|css|svg|html)$/.test(name) && existsSync(path);
     if (!isFile) return { status: 404, headers: { 'content-type': 'text/plain' }, body: 'Not found.\n' };
-    return { status: 200, headers: { ...FILE_HEADERS, 'content-type': TYPES[extname(name)] }, body: readFileSync(path) };
+    return {
+      status: 200,
+      headers: { ...FILE_HEADERS, 'content-type': TYPES[extname(name)] },
+      body: readFileSync(path),
+    };
   }
 
   const server = createServer(async (req, res) => {
@@ -259,7 +268,11 @@ export async function startOperatorDouble(state) {
       if (!(error instanceof Answer)) console.error(error);
       ({ status = 500, body = {} } = error);
     }
-    const headers = { 'content-type': 'application/json', 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
+    const headers = {
+      'content-type': 'application/json',
+      'cache-control': 'no-store',
+      'x-content-type-options': 'nosniff',
+    };
     res.writeHead(status, headers).end(JSON.stringify(body));
   });
   server.listen(0, '127.0.0.1');

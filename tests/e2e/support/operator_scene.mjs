@@ -3,7 +3,16 @@ import { randomBytes } from 'node:crypto';
 
 const HOUR = 3_600_000;
 
-const entry = (at, code, rest) => ({ at, code, class: null, of: null, matched: null, count: 1, by: null, ...rest });
+const entry = (at, code, rest) => ({
+  at,
+  code,
+  class: null,
+  of: null,
+  matched: null,
+  count: 1,
+  by: null,
+  ...rest,
+});
 
 const app = (name, issuer, rest) => ({
   name,
@@ -39,7 +48,13 @@ export function sceneState(changes = {}) {
     desk: true,
     guarantee: 'When the provider gets its 200, every session that its token ends is dead, everywhere.',
     issuers: [
-      { name: 'MAIN', issuer: main, logout_alg: 'RS256', dry_run: false, breaker: { sessions: 500, seconds: 60, tripped_at: now - 240_000, held: 3 } },
+      {
+        name: 'MAIN',
+        issuer: main,
+        logout_alg: 'RS256',
+        dry_run: false,
+        breaker: { sessions: 500, seconds: 60, tripped_at: now - 240_000, held: 3 },
+      },
       { name: 'PARTNER', issuer: partner, logout_alg: 'ES256', dry_run: true, breaker: null },
     ],
     wouldEnd: 40,
@@ -81,11 +96,19 @@ export function sceneState(changes = {}) {
         ['discovery', 'pass', 'The metadata was read in 84 ms.'],
         ['issuer', 'pass', 'The metadata names the issuer as it is configured.'],
         ['backchannel_logout_supported', 'pass', 'The provider says that it sends logout tokens.'],
-        ['backchannel_logout_session_supported', 'warn', 'The provider does not say that its logout tokens have a sid.'],
+        [
+          'backchannel_logout_session_supported',
+          'warn',
+          'The provider does not say that its logout tokens have a sid.',
+        ],
         ['keys', 'pass', '2 keys are usable for RS256.'],
         ['id_token_keys', 'pass', '2 keys are usable for RS256.'],
         ['clock', 'fail', 'The provider’s clock is 94 seconds behind: more than clock_skew allows.'],
-        ['routes', 'unknown', 'Whether the route fails closed cannot be seen from inside: look at its request limit failure mode.'],
+        [
+          'routes',
+          'unknown',
+          'Whether the route fails closed cannot be seen from inside: look at its request limit failure mode.',
+        ],
       ].map(([check, outcome, detail]) => ({ check, outcome, detail })),
       WIKI: [],
       BÜRO: [],
