@@ -44,7 +44,8 @@ onEachBackEnd('the console', (stage) => {
     await stage.start();
     const answer = await stage.show();
     const headers = answer.headers();
-    assert.equal(headers['content-security-policy'], POLICY);
+    const directives = (policy) => policy.split(/; */).toSorted();
+    assert.deepEqual(directives(headers['content-security-policy']), directives(POLICY));
     assert.equal(headers['cache-control'], 'no-store');
     assert.equal(headers['x-content-type-options'], 'nosniff');
     assert.equal(headers['referrer-policy'], 'no-referrer');
@@ -369,6 +370,40 @@ onEachBackEnd('the console', (stage) => {
         assert.deepEqual(stage.server.loggedIn(), left);
       });
     }
+
+    test('asked for twice at once is one question, of the last', async () => {
+      await open();
+      await identifier().fill('alice');
+      let letGo;
+      const held = new Promise((resolve) => (letGo = resolve));
+      await stage.page.route('**/api/end', (route) => held.then(() => route.continue()), { times: 1 });
+      await button('End all that match…').click();
+      await button('Take the time now').click();
+      await button('End them…').click();
+      await dialog().waitFor();
+      const late = stage.page.waitForResponse('**/api/end');
+      letGo();
+      await late;
+      assert.match(await dialog().innerText(), /End every session of SHOP up to a time/);
+      await stage.page.keyboard.press('Escape');
+      await idle();
+      assert.equal(stage.server.loggedIn().length, 4);
+      assert.ok(await dialog().isHidden());
+    });
+
+    test('is not asked about an app that is not shown any more', async () => {
+      await open();
+      await identifier().fill('alice');
+      let letGo;
+      const held = new Promise((resolve) => (letGo = resolve));
+      await stage.page.route('**/api/end', (route) => held.then(() => route.continue()), { times: 1 });
+      await button('End all that match…').click();
+      await stage.page.getByRole('link', { name: 'WIKI' }).click();
+      await stage.page.getByRole('heading', { name: 'WIKI', exact: true }).waitFor();
+      letGo();
+      await idle();
+      assert.ok(await dialog().isHidden());
+    });
 
     test('too late after the question does nothing, and can be repeated', async () => {
       await open();

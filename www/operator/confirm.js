@@ -3,15 +3,21 @@ import { perform, propose } from './api.js';
 import { byId, counted, el, local, tell } from './page.js';
 
 const dialog = byId('confirm');
+/** Counts what was asked: only the answer to the last question may open the dialog. */
+let asked = 0;
 
 /**
- * Takes `body` through both steps, and tells in `region` what goes on; what the Worker answers in the end, or `null` if the operator
- * cancelled. `words` of the extent (sessions, or `null` if nobody knows) gives the dialog's `title`,
- * the `number` that it is about, its `sentences`, and what its button says, `yes`.
+ * Takes `body` through both steps, and tells in `region` what goes on; what the Worker answers in the
+ * end, or `null` if the operator cancelled. `words` of the extent (sessions, or `null` if nobody knows)
+ * gives the dialog's `title`, the `number` that it is about, its `sentences`, and what its button says,
+ * `yes`.
  */
 export async function confirmed(action, body, region, words) {
+  asked += 1;
+  const turn = asked;
   const { confirm, expires, would_end: extent } = await propose(action, body);
   tell(region, '');
+  if (turn !== asked) return null;
   if (!(await ask(words(extent), expires))) return null;
   tell(region, 'Doing it…');
   return perform(action, body, confirm);
@@ -21,8 +27,9 @@ export async function confirmed(action, body, region, words) {
 export const sessionsOf = (extent) =>
   extent === null ? 'an unknown number of sessions' : counted(extent, 'session');
 
-/** Closes the dialog, as if cancelled. */
+/** Closes the dialog, as if cancelled, or keeps it from opening. */
 export function withdraw() {
+  asked += 1;
   if (dialog.open) dialog.close('no');
 }
 

@@ -27,8 +27,10 @@ function consequences(soon) {
 
 const yes = (extent) => (extent === null ? 'End the sessions' : `End ${counted(extent, 'session')}`);
 
-/** Wires the forms. `view()` tells what is shown: `app` or `issuer`, `mode`, `now`; `acted` is called
- * after an action. */
+/**
+ * Wires the forms. `view()` tells what is shown: `app` or `issuer`, `appsOf` it, `mode`, `now`; `acted`
+ * is called after an action. Returns what forgets the results.
+ */
 export function wireSessions(view, acted) {
   const status = byId('sessions-status');
   const found = byId('found');
@@ -37,8 +39,7 @@ export function wireSessions(view, acted) {
 
   const criterion = () => ({ [by.value]: value.value });
 
-  async function end(body, words) {
-    const { app } = view();
+  async function end(app, body, words) {
     const answer = await confirmed('end', { app, ...body }, status, words);
     if (!answer) return null;
     acted();
@@ -52,7 +53,7 @@ export function wireSessions(view, acted) {
       found.replaceChildren();
       const { count, sessions: list } = await sessions({ app, ...criterion() });
       if (view().app !== app) return '';
-      if (list.length > 0) found.replaceChildren(listed(list));
+      if (list.length > 0) found.replaceChildren(listed(app, list));
       const shown = count > list.length ? `, of which ${list.length} are shown` : '';
       return count === 0 ? 'No session matches.' : `${counted(count, 'session')}${shown}.`;
     });
@@ -64,7 +65,7 @@ export function wireSessions(view, acted) {
     run(endAll, status, 'Asking how many…', async () => {
       const { app } = view();
       const whose = `${WHOSE[by.value]} “${value.value}”`;
-      const told = await end(criterion(), (extent) => ({
+      const told = await end(app, criterion(), (extent) => ({
         title: `End all sessions of ${whose}?`,
         number: sessionsOf(extent),
         sentences: [
@@ -78,7 +79,7 @@ export function wireSessions(view, acted) {
     });
   });
 
-  function listed(list) {
+  function listed(app, list) {
     const rows = list.map(({ id, subject, sid, login, expires }) => {
       const button = el(
         'button',
@@ -87,11 +88,11 @@ export function wireSessions(view, acted) {
       );
       button.addEventListener('click', () =>
         run(button, status, 'Asking…', async () => {
-          const told = await end({ session: id, subject }, (extent) => ({
+          const told = await end(app, { session: id, subject }, (extent) => ({
             title: 'End this session?',
             number: sessionsOf(extent),
             sentences: [
-              `The session ${id} at ${view().app} ends, which began ${local(login)}; others of its user stay.`,
+              `The session ${id} at ${app} ends, which began ${local(login)}; others of its user stay.`,
               ...consequences(SOON[view().mode]),
             ],
             yes: yes(extent),
