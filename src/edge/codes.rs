@@ -36,41 +36,56 @@ pub struct AuthorizationCode {
     state: State,
 }
 
+const HAS_TABLE: &str = "SELECT name FROM sqlite_master WHERE name = 'code'";
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS code (record BLOB NOT NULL)";
 
 impl AuthorizationCode {
-    fn obey(&self, command: &Command) -> worker::Result<Option<Answer>> {
-        let sql = self.state.storage().sql();
-        sql.exec(TABLE, None)?;
-        let rows: Vec<Vec<Value>> = sql
-            .exec("SELECT record FROM code", None)?
-            .raw()
-            .collect::<worker::Result<_>>()?;
-        let before: Option<Record> = match rows.first().map(Vec::as_slice) {
-            None => None,
-            Some([Value::Blob(record)]) => match postcard::from_bytes(record) {
-                Ok(record) => Some(record),
-                // A record that cannot be read is not one that is not there.
-                Err(_) => return Ok(None),
-            },
-            Some(_) => return Ok(None),
-        };
-        let (after, answer) = authorization_code::obey(before, command, runtime::now());
-        if after != before
-            && let Some(record) = after
-        {
-            let Ok(bytes) = postcard::to_allocvec(&record) else {
-                return Ok(None);
-            };
-            sql.exec("DELETE FROM code", None)?;
-            sql.exec(
-                "INSERT INTO code (record) VALUES (?)",
-                vec![Value::Blob(bytes)],
-            )?;
-            objects::set_alarm(&self.state.storage(), record.until)?;
+    /// None if there is no record. One that cannot be read is not one that is not there.
+    fn read(&self) -> worker::Result<Option<Record>> {
+        // Asking makes no table: nobody would remove it.
+        if self.query(HAS_TABLE)?.is_empty() {
+            return Ok(None);
         }
-        Ok(Some(answer))
+        match self
+            .query("SELECT record FROM code")?
+            .first()
+            .map(Vec::as_slice)
+        {
+            None => Ok(None),
+            Some([Value::Blob(record)]) => postcard::from_bytes(record).map(Some).map_err(broken),
+            Some(_) => Err(broken(())),
+        }
     }
+
+    fn write(&self, record: &Record) -> worker::Result<()> {
+        let sql = self.state.storage().sql();
+        let bytes = postcard::to_allocvec(record).map_err(broken)?;
+        sql.exec(TABLE, None)?;
+        sql.exec("DELETE FROM code", None)?;
+        sql.exec(
+            "INSERT INTO code (record) VALUES (?)",
+            vec![Value::Blob(bytes)],
+        )?;
+        objects::set_alarm(&self.state.storage(), record.until)?;
+        Ok(())
+    }
+
+    fn query(&self, sql: &str) -> worker::Result<Vec<Vec<Value>>> {
+        self.state.storage().sql().exec(sql, None)?.raw().collect()
+    }
+
+    fn obey(&self, command: &Command) -> worker::Result<Answer> {
+        let before = self.read()?;
+        let (after, answer) = authorization_code::obey(before, command, runtime::now());
+        if let Some(record) = after.filter(|_| after != before) {
+            self.write(&record)?;
+        }
+        Ok(answer)
+    }
+}
+
+fn broken<E>(_: E) -> worker::Error {
+    worker::Error::RustError("codes_failed".to_owned())
 }
 
 impl DurableObject for AuthorizationCode {
@@ -80,14 +95,19 @@ impl DurableObject for AuthorizationCode {
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
         match objects::command::<Command>(&request) {
-            Some(command) => objects::answer(self.obey(&command)?.as_ref()),
+            Some(command) => objects::answer(self.obey(&command).ok().as_ref()),
             None => objects::not_understood(),
         }
     }
 
-    /// Its time is over.
     async fn alarm(&self) -> worker::Result<Response> {
-        self.state.storage().delete_all().await?;
+        match self.read()? {
+            // The code came again when the time of its first record was over.
+            Some(record) if runtime::now() < record.until => {
+                objects::set_alarm(&self.state.storage(), record.until)?;
+            }
+            _ => self.state.storage().delete_all().await?,
+        }
         Response::empty()
     }
 }
