@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use super::{kv_sessions::Swept, ports::Ended};
+pub use crate::domain::desk::journal::Class;
+use crate::domain::{desk::journal::Entry, time::Timestamp};
 
 /// One decision.
 #[derive(Clone, Debug, Serialize)]
@@ -21,22 +23,15 @@ pub struct Event<'a> {
     /// The session, `sid` or subject concerned, as the beginning of its hash.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub of: Option<String>,
+    /// Which operator did it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// What a logout found.
     #[serde(flatten)]
     pub ended: Option<Ended>,
     /// What a run of the sweep did.
     #[serde(flatten)]
     pub swept: Option<Swept>,
-}
-
-/// Classes of events that operators watch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Class {
-    /// Somebody sent what we do not take.
-    Refused,
-    /// The OP ordered a logout that we have not performed yet.
-    LogoutPending,
 }
 
 /// What is told of a cookie's name: some end in a nonce or another identifier.
@@ -59,6 +54,7 @@ impl<'a> Event<'a> {
             app,
             cookie: None,
             of: None,
+            by: None,
             ended: None,
             swept: None,
         }
@@ -85,6 +81,13 @@ impl<'a> Event<'a> {
         self
     }
 
+    /// The same, done by an operator.
+    #[must_use]
+    pub fn by(mut self, operator: String) -> Self {
+        self.by = Some(operator);
+        self
+    }
+
     /// The same, with what a logout found.
     #[must_use]
     pub const fn ended(mut self, ended: Ended) -> Self {
@@ -97,6 +100,20 @@ impl<'a> Event<'a> {
     pub const fn swept(mut self, swept: Swept) -> Self {
         self.swept = Some(swept);
         self
+    }
+
+    /// The same in an app's journal.
+    #[must_use]
+    pub fn entry(&self, at: Timestamp) -> Entry {
+        Entry {
+            at,
+            code: self.code.to_owned(),
+            class: self.class,
+            of: self.of.clone(),
+            matched: self.ended.map(|ended| ended.matched),
+            count: 1,
+            by: self.by.clone(),
+        }
     }
 
     /// The line.

@@ -3,6 +3,7 @@
 pub mod claims;
 pub mod config;
 pub mod cookie;
+pub mod desk;
 pub mod digest;
 pub mod form;
 pub mod gate;
@@ -15,6 +16,7 @@ pub mod leases;
 pub mod ledger;
 pub mod limits;
 pub mod logout_token;
+pub mod operator;
 pub mod packed;
 pub mod pieces;
 pub mod refusal;

@@ -1,16 +1,11 @@
 //! The ledger as Durable Objects: one per list.
-//!
-//! Commands go by `fetch`: classes made of wasm take no remote calls. A command stands in the path
-//! and its answer in a header, because every body costs a stream and a promise on either side.
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
-use serde::{Serialize, de::DeserializeOwned};
-use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use worker::{DurableObject, Env, ObjectNamespace, Request, Response, State, durable_object};
 
 use super::{
     bindings::Bindings,
-    http, kv,
+    kv,
+    objects::{self, Codes},
     rows::SqlRows,
     runtime::{self, Runtime},
 };
@@ -29,64 +24,19 @@ use crate::{
 /// Stands before every command: where Worker and object are of different versions for a while, what
 /// is not understood is an outage.
 const PREFIX: &str = "https://ledger/1/";
-const ANSWER: &str = "answer";
 
 /// The namespace of the lists.
 pub(super) struct Namespace(pub(super) ObjectNamespace);
 
-#[wasm_bindgen]
-extern "C" {
-    type Stub;
-
-    #[wasm_bindgen(method, catch)]
-    async fn fetch(this: &Stub, url: &str) -> Result<JsValue, JsValue>;
-}
-
-fn encode(value: &impl Serialize) -> Option<String> {
-    let bytes = postcard::to_allocvec(value).ok()?;
-    Some(Base64UrlUnpadded::encode_string(&bytes))
-}
-
-fn decode<T: DeserializeOwned>(text: &str) -> Option<T> {
-    let bytes = Base64UrlUnpadded::decode_vec(text).ok()?;
-    postcard::from_bytes(&bytes).ok()
-}
-
 impl ports::Ledger for Namespace {
     async fn ask(&self, list: List, command: Command) -> Result<Answer, Unavailable> {
-        let failed = Unavailable("ledger_failed");
-        let url = format!("{PREFIX}{}", encode(&command).ok_or(failed)?);
-        let name = list.to_string();
-        let ask = async || {
-            let stub = self.0.get_by_name(&name).map_err(JsValue::from)?;
-            stub.into_rpc::<Stub>().fetch(&url).await
+        const CODES: Codes = Codes {
+            failed: Unavailable("ledger_failed"),
+            overloaded: Unavailable("ledger_overloaded"),
+            other_answer: ports::OTHER_ANSWER,
         };
-        let answer = match ask().await {
-            // It was moved or restarted under the call; a new stub finds it. Every command may be
-            // repeated, but not to one that has too much to do.
-            Err(error) if is(&error, "retryable") && !is(&error, "overloaded") => ask().await,
-            other => other,
-        };
-        let answer = answer.map_err(|error| {
-            Unavailable(if is(&error, "overloaded") {
-                "ledger_overloaded"
-            } else {
-                failed.0
-            })
-        })?;
-        let answer = web_sys::Response::from(answer);
-        match answer.status() {
-            200 => http::header(&answer.headers(), ANSWER)
-                .and_then(|text| decode(&text))
-                .ok_or(ports::OTHER_ANSWER),
-            400 => Err(ports::OTHER_ANSWER),
-            _ => Err(failed),
-        }
+        objects::ask(&self.0, &list.to_string(), PREFIX, &command, &CODES).await
     }
-}
-
-fn is(error: &JsValue, property: &str) -> bool {
-    js_sys::Reflect::get(error, &JsValue::from_str(property)).is_ok_and(|is| is.is_truthy())
 }
 
 type TheList<'a> = Object<'a, Runtime, kv::Namespace, Namespace, SqlRows>;
@@ -119,22 +69,15 @@ impl DurableObject for Ledger {
     }
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        let url = request.inner().url();
-        let command: Option<Command> = url.strip_prefix(PREFIX).and_then(decode);
-        let Some(command) = command else {
-            return Ok(Response::empty()?.with_status(400));
+        let Some(command) = objects::command(&request, PREFIX) else {
+            return objects::not_understood();
         };
         let bindings = Bindings::of(&self.env, None);
         let answer = match bindings.as_ref().and_then(|bindings| self.list(bindings)) {
             Some(list) => list.answer(&command).await.ok(),
             None => None,
         };
-        let Some(answer) = answer.as_ref().and_then(encode) else {
-            return Ok(Response::empty()?.with_status(503));
-        };
-        let response = Response::empty()?;
-        response.headers().set(ANSWER, &answer)?;
-        Ok(response)
+        objects::respond(answer.as_ref())
     }
 
     async fn alarm(&self) -> worker::Result<Response> {

@@ -3,9 +3,12 @@
 mod back_channel;
 mod bindings;
 mod deadline;
+mod desk;
 mod http;
 mod kv;
 mod ledger;
+mod objects;
+mod operator;
 mod pages;
 mod proxy;
 mod rows;
@@ -76,6 +79,9 @@ async fn serve(
         env: &bindings.env,
     };
     match route::locate(&bindings.config, target.host, target.path) {
+        Place::Own(path) if operator::has(path) => {
+            operator::serve(&bindings, &context, &target, path, request).await
+        }
         Place::Own(path) => pages::own_path(&bindings, &request, path).await,
         Place::Nowhere => http::plain(404, "Not found.\n"),
         Place::Ambiguous => http::plain(400, "Ambiguous path.\n"),

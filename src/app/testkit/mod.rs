@@ -1,6 +1,7 @@
 //! Fakes for the ports, with clock and faults in the test's hand, and tokens signed by an OP of
 //! the test's own.
 
+mod desk;
 mod faults;
 mod http;
 mod kv;
@@ -15,6 +16,7 @@ pub use pollster::block_on;
 use serde_json::{Value, json};
 
 pub use self::{
+    desk::{FakeDesks, MemoryShelf, Nobody},
     faults::{Fault, FaultyRows},
     http::{Bytes, FakeOrigin, FakeReply, delivery},
     kv::FakeKv,
