@@ -1,10 +1,11 @@
 //! The log: one JSON line per decision, with a stable code and hashed identifiers only; and what is
 //! counted of it.
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::{kv_sessions::Swept, ports::Ended};
-use crate::domain::{config::App, limits, url::RequestUrl};
+pub use crate::domain::desk::journal::Class;
+use crate::domain::{config::App, desk::journal::Entry, limits, time::Timestamp, url::RequestUrl};
 
 /// One decision.
 #[derive(Clone, Debug, Serialize)]
@@ -26,38 +27,15 @@ pub struct Event<'a> {
     /// The session, `sid` or subject concerned, as the beginning of its hash.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub of: Option<String>,
+    /// Which operator did it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
     /// What a logout found.
     #[serde(flatten)]
     pub ended: Option<Ended>,
     /// What a run of the sweep did.
     #[serde(flatten)]
     pub swept: Option<Swept>,
-}
-
-/// Classes of events that operators watch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// Somebody sent what we do not take.
-    Refused,
-    /// The OP ordered a logout that we have not performed yet.
-    LogoutPending,
-}
-
-impl Class {
-    /// Its name, as lines and data points have it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::LogoutPending => "logout_pending",
-        }
-    }
-}
-
-impl Serialize for Class {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.name())
-    }
 }
 
 /// The code of a login that counts.
@@ -95,6 +73,7 @@ impl<'a> Event<'a> {
             issuer: app.map_or("", |app| &app.issuer.issuer),
             cookie: None,
             of: None,
+            by: None,
             ended: None,
             swept: None,
         }
@@ -121,6 +100,13 @@ impl<'a> Event<'a> {
         self
     }
 
+    /// The same, done by an operator.
+    #[must_use]
+    pub fn by(mut self, operator: String) -> Self {
+        self.by = Some(operator);
+        self
+    }
+
     /// The same, with what a logout found.
     #[must_use]
     pub const fn ended(mut self, ended: Ended) -> Self {
@@ -133,6 +119,20 @@ impl<'a> Event<'a> {
     pub const fn swept(mut self, swept: Swept) -> Self {
         self.swept = Some(swept);
         self
+    }
+
+    /// The same in an app's journal.
+    #[must_use]
+    pub fn entry(&self, at: Timestamp) -> Entry {
+        Entry {
+            at,
+            code: self.code.to_owned(),
+            class: self.class,
+            of: self.of.clone(),
+            matched: self.ended.map(|ended| ended.matched),
+            count: 1,
+            by: self.by.clone(),
+        }
     }
 
     /// The line.

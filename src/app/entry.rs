@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::ports::{Kv, Unavailable};
 use crate::domain::{
@@ -12,7 +12,7 @@ use crate::domain::{
 };
 
 /// For a person who looks; the key's existence is what counts. In seconds.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 struct Entry {
     login: i64,
     registered_at: i64,
@@ -23,6 +23,13 @@ struct Entry {
 #[must_use]
 pub fn key(id: &SessionId) -> String {
     format!("session/{id}")
+}
+
+/// When the session of an entry ends by itself; `None` if we did not write it.
+#[must_use]
+pub fn expires(entry: &str) -> Option<Timestamp> {
+    let entry: Entry = serde_json::from_str(entry).ok()?;
+    Some(Timestamp::from_seconds(entry.expires))
 }
 
 /// How long what stands for a session lasts in KV.

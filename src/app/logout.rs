@@ -2,6 +2,7 @@
 
 use super::{
     audit::{Class, Event},
+    desk::held_back,
     kv_sessions::{KvSessions, Swept},
     ports::{Body, Ended, Kv, Sessions, Unavailable, World, in_time, read_in_time, within},
     verify::{NotVerified, Verified, verify},
@@ -101,7 +102,11 @@ pub async fn receive(
     };
     if !may_verify(world, app, &sender).await {
         let code = "rate_limited";
-        world.record(&Event::new(code, Some(app)).class(Class::Refused));
+        tell(
+            world,
+            app,
+            &Event::new(code, Some(app)).class(Class::Refused),
+        );
         return (Answer::Unavailable(Unavailable(code)), None);
     }
     let deadline = world.now().plus(limits::BACK_CHANNEL_DEADLINE);
@@ -115,16 +120,22 @@ pub async fn receive(
     match performed {
         Ok(Performed::Refused(refusal)) => (refuse(world, app, refusal), None),
         Ok(Performed::Ended(order, ended)) => {
-            let code = if ended.matched == 0 && !ended.deferred {
+            let code = if app.issuer.dry_run {
+                DRY_RUN
+            } else if ended.matched == 0 && !ended.deferred {
                 "logout_matched_nothing"
             } else {
                 "logout_done"
             };
-            world.record(&order.event(code, app).ended(ended));
+            tell(world, app, &order.event(code, app).ended(ended));
             (Answer::Done, None)
         }
         Err((unavailable, unfinished)) => {
-            world.record(&unfinished.event(unavailable.0, app));
+            tell(world, app, &unfinished.event(unavailable.0, app));
+            let answer = Answer::Unavailable(unavailable);
+            if held_back(unavailable) {
+                return (answer, None);
+            }
             let issuer = &app.issuer.issuer;
             let now = world.now();
             let is_kept = match &unfinished {
@@ -135,9 +146,8 @@ pub async fn receive(
                 }
             };
             if !is_kept {
-                world.record(&unfinished.event("logout_given_up", app));
+                tell(world, app, &unfinished.event("logout_given_up", app));
             }
-            let answer = Answer::Unavailable(unavailable);
             (answer, is_kept.then_some(unfinished))
         }
     }
@@ -159,13 +169,32 @@ pub async fn finish(
                 return;
             }
             Ok(Performed::Ended(order, ended)) => {
-                world.record(&order.event("logout_finished_late", app).ended(ended));
+                let code = if app.issuer.dry_run {
+                    DRY_RUN
+                } else {
+                    "logout_finished_late"
+                };
+                tell(world, app, &order.event(code, app).ended(ended));
+                return;
+            }
+            Err((unavailable, still)) if held_back(unavailable) => {
+                tell(world, app, &still.event(unavailable.0, app));
                 return;
             }
             Err((_, still)) => unfinished = still,
         }
     }
-    world.record(&unfinished.event("logout_given_up", app));
+    tell(world, app, &unfinished.event("logout_given_up", app));
+}
+
+/// The issuer's logouts are only reported.
+const DRY_RUN: &str = "logout_dry_run";
+
+/// Writes to the log, and notes it for the app's journal.
+fn tell(world: &impl World, app: &App, event: &Event<'_>) {
+    world.record(event);
+    let entry = event.entry(world.now());
+    world.with_notes(|notes| notes.untold.note(app.id, entry));
 }
 
 /// What came of a logout.
@@ -194,7 +223,18 @@ async fn perform(
             }
         }
     };
-    let work = sessions.end(&order.scope, &order.logout, deadline);
+    let work = async {
+        let Order { scope, logout } = &order;
+        if !app.issuer.dry_run {
+            return sessions.end(scope, logout, deadline).await;
+        }
+        let survey = sessions.survey(scope, logout).await?;
+        Ok(Ended {
+            matched: survey.matched,
+            later: survey.later,
+            ..Ended::default()
+        })
+    };
     match in_time(world, deadline.since(world.now()), work).await {
         Ok(ended) => Ok(Performed::Ended(order, ended)),
         Err(unavailable) => Err((unavailable, Unfinished::Ending(order))),
@@ -202,7 +242,8 @@ async fn perform(
 }
 
 fn refuse(world: &impl World, app: &App, refusal: Refusal) -> Answer {
-    world.record(&Event::new(refusal.code(), Some(app)).class(Class::Refused));
+    let event = Event::new(refusal.code(), Some(app)).class(Class::Refused);
+    tell(world, app, &event);
     Answer::Refused(refusal)
 }
 

@@ -5,12 +5,14 @@
 
 pub mod audit;
 pub mod budget;
+pub mod desk;
 pub mod entry;
 pub mod front;
 pub mod keys;
 pub mod kv_sessions;
 pub mod ledger;
 pub mod logout;
+pub mod operator;
 pub mod ports;
 pub mod relay;
 pub mod verify;

@@ -7,16 +7,17 @@ use serde::Serialize;
 
 use super::{
     audit::Event,
-    ledger::{Answer, Command, Order, Outcome},
+    ledger::{Answer, Command, Order, Outcome, Surveyed},
 };
 use crate::domain::{
     authorization_code::{self, CallbackId, CodeKey},
+    desk::Notes,
     digest::Digest,
     jwks::PublicKey,
     jws::Algorithm,
     key_cache::KeyCache,
     leases::{Leases, Suspects},
-    ledger::List,
+    ledger::{self, List},
     limits,
     logout_token::Logout,
     refusal::Refusal,
@@ -53,7 +54,19 @@ pub trait World {
     ///
     /// # Errors
     /// [`Unavailable`] for everything else.
-    async fn fetch(&self, url: &HttpUrl, timeout: Duration) -> Result<Vec<u8>, Unavailable>;
+    async fn fetch(&self, url: &HttpUrl, timeout: Duration) -> Result<Vec<u8>, Unavailable> {
+        Ok(self.fetch_dated(url, timeout).await?.0)
+    }
+
+    /// As [`World::fetch`], with the `Date` of the answer if it has one.
+    ///
+    /// # Errors
+    /// As of [`World::fetch`].
+    async fn fetch_dated(
+        &self,
+        url: &HttpUrl,
+        timeout: Duration,
+    ) -> Result<(Vec<u8>, Option<Timestamp>), Unavailable>;
 
     /// Whether `signature` over `signed` is `key`'s. A key that the runtime cannot use verifies
     /// nothing.
@@ -76,6 +89,9 @@ pub trait World {
     /// Senders whose last token was not genuine; lives as long as the isolate. Never borrowed across
     /// an `await`.
     fn with_suspects<T>(&self, use_it: impl FnOnce(&mut Suspects) -> T) -> T;
+
+    /// What is kept in mind of desks; lives as long as the isolate. Never borrowed across an `await`.
+    fn with_notes<T>(&self, use_it: impl FnOnce(&mut Notes) -> T) -> T;
 
     /// Whether the rate limit, if there is one, leaves room for one more token of this sender;
     /// counts it.
@@ -159,6 +175,12 @@ pub trait Sessions {
         deadline: Timestamp,
     ) -> Result<Ended, Unavailable>;
 
+    /// What [`Sessions::end`] would end now. Changes nothing.
+    ///
+    /// # Errors
+    /// [`Unavailable`].
+    async fn survey(&self, scope: &Scope, logout: &Logout) -> Result<Survey, Unavailable>;
+
     /// Ends one session, because the app or a new login replaced it.
     ///
     /// # Errors
@@ -222,6 +244,34 @@ pub trait Ledger {
             _ => Err(OTHER_ANSWER),
         }
     }
+
+    /// [`Command::Survey`].
+    ///
+    /// # Errors
+    /// As of [`Ledger::ask`].
+    async fn survey(
+        &self,
+        list: List,
+        scope: ledger::Scope,
+        logout: Logout,
+    ) -> Result<Surveyed, Unavailable> {
+        match self.ask(list, Command::Survey { scope, logout }).await? {
+            Answer::Surveyed(surveyed) => Ok(surveyed),
+            _ => Err(OTHER_ANSWER),
+        }
+    }
+}
+
+/// What a logout would end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Survey {
+    /// Sessions that would end.
+    pub matched: usize,
+    /// Sessions of the scope that began after the logout.
+    pub later: usize,
+    /// Of those that would end the first [`crate::domain::limits::SESSIONS_LISTED`], the latest
+    /// first. When they were registered is not known; their login stands for it.
+    pub sessions: Vec<Session>,
 }
 
 /// What is known of authorization codes: one record each, in one place.

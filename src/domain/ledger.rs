@@ -171,6 +171,13 @@ pub trait Rows {
     /// `Self::Error`.
     fn end_one(&self, id: &SessionId, ending: &Ending) -> Result<bool, Self::Error>;
 
+    /// The rows that are doomed and have not ended: how many, and of those with the latest logins
+    /// the first so many.
+    ///
+    /// # Errors
+    /// `Self::Error`.
+    fn doomed(&self, doomed: &Doomed, limit: usize) -> Result<(usize, Vec<Row>), Self::Error>;
+
     /// How many of a scope have not ended.
     ///
     /// # Errors
@@ -313,28 +320,16 @@ pub fn end<R: Rows>(
     now: Timestamp,
 ) -> Result<Counts, R::Error> {
     let earlier = rows.received(&scope, logout.at)?;
-    let seq = match &earlier {
-        Some(earlier) => earlier.seq,
-        // Rows may remember more logouts than the list does.
-        None => rows
-            .last_seq()?
-            .max(rows.highest_seq_of_rows()?)
-            .saturating_add(1),
-    };
+    let doomed = doomed(rows, scope, logout, earlier.as_ref())?;
     let until = logout.remembered_until(now);
     if earlier.is_none_or(|earlier| earlier.until < until) {
         rows.remember(&Received {
             scope,
             logout: logout.at,
-            seq,
+            seq: doomed.before,
             until,
         })?;
     }
-    let doomed = Doomed {
-        scope,
-        login_up_to: logout.at.plus(limits::OP_CLOCK_SPREAD),
-        before: seq,
-    };
     let ending = Ending {
         since: now,
         user_logout: takes_users.then_some(*logout),
@@ -344,6 +339,42 @@ pub fn end<R: Rows>(
     Ok(Counts {
         ended,
         later: rows.count_live(&scope)?,
+    })
+}
+
+/// What a logout would end now, and the first [`limits::SESSIONS_LISTED`] of it. Changes nothing.
+///
+/// # Errors
+/// Those of the rows.
+pub fn survey<R: Rows>(
+    rows: &R,
+    scope: Scope,
+    logout: &Logout,
+) -> Result<(Counts, Vec<Row>), R::Error> {
+    let earlier = rows.received(&scope, logout.at)?;
+    let doomed = doomed(rows, scope, logout, earlier.as_ref())?;
+    let (ended, found) = rows.doomed(&doomed, limits::SESSIONS_LISTED)?;
+    let later = rows.count_live(&scope)?.saturating_sub(ended);
+    Ok((Counts { ended, later }, found))
+}
+
+fn doomed<R: Rows>(
+    rows: &R,
+    scope: Scope,
+    logout: &Logout,
+    earlier: Option<&Received>,
+) -> Result<Doomed, R::Error> {
+    Ok(Doomed {
+        scope,
+        login_up_to: logout.at.plus(limits::OP_CLOCK_SPREAD),
+        before: match earlier {
+            Some(earlier) => earlier.seq,
+            // Rows may remember more logouts than the list does.
+            None => rows
+                .last_seq()?
+                .max(rows.highest_seq_of_rows()?)
+                .saturating_add(1),
+        },
     })
 }
 

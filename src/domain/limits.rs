@@ -133,6 +133,49 @@ pub const ANNOUNCE_KEY_BYTES: usize = 32;
 
 /// Largest index of a data point that Workers Analytics Engine takes, in bytes.
 pub const ANALYTICS_INDEX_BYTES: usize = 96;
+/// Shortest `OPERATOR_KEY`, in bytes.
+pub const OPERATOR_KEY_BYTES: usize = 32;
+/// Largest body of a request of an operator, in bytes.
+pub const OPERATOR_BODY_BYTES: usize = 16 * 1024;
+/// Time for a request of an operator.
+pub const OPERATOR_DEADLINE: Duration = Duration::from_secs(10);
+/// How long an operator may take to confirm.
+pub const CONFIRMATION: Duration = Duration::from_mins(2);
+/// Sessions that an operator is shown at a time.
+pub const SESSIONS_LISTED: usize = 100;
+/// Users whose lists are asked when the sessions of one `sid` are counted.
+pub const USERS_SURVEYED: usize = 20;
+
+/// Time for a desk to answer: it must not take what is left for the logout itself.
+pub const DESK: Duration = Duration::from_millis(500);
+/// Time for the desk of an app to tell the gate what an operator has ended.
+pub const EPOCH_ASKED: Duration = Duration::from_secs(2);
+/// Time for what an operator orders to be done before the answer. What a desk has to do it goes on
+/// with by alarm.
+pub const OPERATOR_WORK: Duration = Duration::from_secs(5);
+/// How long an isolate believes a desk about what an operator has ended.
+pub const EPOCH_BELIEVED: Duration = Duration::from_secs(10);
+/// At this age one request asks again, and the others need not wait for it.
+pub const EPOCH_RENEWED: Duration = Duration::from_secs(8);
+/// How long it is believed where the desk does not answer,
+pub const EPOCH_LAST_RESORT: Duration = Duration::from_mins(5);
+/// and how often it is asked then.
+pub const DESK_RETRY: Duration = Duration::from_secs(1);
+/// Entries of an app's journal, at its desk and in an isolate that has not delivered them yet.
+pub const JOURNAL: usize = 200;
+/// Entries told to a desk at a time.
+pub const JOURNAL_BATCH: usize = 50;
+/// Least time between two deliveries of an isolate to one journal.
+pub const JOURNAL_PAUSE: Duration = Duration::from_secs(1);
+/// Bounds of `breaker.sessions`.
+pub const BREAKER_SESSIONS: std::ops::RangeInclusive<usize> = 1..=10_000;
+/// Bounds of `breaker.seconds`.
+pub const BREAKER_SPAN: std::ops::RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_hours(1);
+/// Logouts that a breaker holds.
+pub const HELD: usize = 10_000;
+/// Calls that performing one held logout is taken for.
+pub const HELD_COST: usize = 4;
 
 /// How often a path's percent-encoding is undone to see whose it might be.
 pub const PATH_DECODINGS: usize = 3;

@@ -125,10 +125,26 @@ fn relay<'a>(config: &'a Config, host: &str, own: &str) -> Option<Place<'a>> {
     };
     let app = config.apps.iter().find(is_it)?;
     match path {
-        "token" => Some(Place::TokenEndpoint(app)),
-        ".well-known/openid-configuration" => Some(Place::Metadata(app)),
+        TOKEN => Some(Place::TokenEndpoint(app)),
+        METADATA => Some(Place::Metadata(app)),
         _ => None,
     }
+}
+
+const TOKEN: &str = "token";
+/// Where a client looks that takes what stands before it for the issuer (Discovery section 4).
+const METADATA: &str = ".well-known/openid-configuration";
+
+/// The path of the relay's token endpoint for an app.
+#[must_use]
+pub fn token_endpoint(app: &App) -> String {
+    format!("/.edge-logout/relay/{}/{TOKEN}", app.name)
+}
+
+/// The path of the metadata with that token endpoint.
+#[must_use]
+pub fn metadata(app: &App) -> String {
+    format!("/.edge-logout/relay/{}/{METADATA}", app.name)
 }
 
 /// What servers make of `path`: each takes some of these steps and leaves out others. `None` if it

@@ -34,6 +34,13 @@ impl SessionId {
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
+
+    /// Reads what `Display` wrote; `None` if it is anything else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes = Base64UrlUnpadded::decode_vec(text).ok()?;
+        bytes.try_into().ok().map(Self)
+    }
 }
 
 impl fmt::Display for SessionId {
@@ -158,7 +165,7 @@ pub struct Birth {
 }
 
 /// Which sessions a logout ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Scope {
     /// Those of a `sid`.
     Sid {
@@ -174,7 +181,7 @@ pub enum Scope {
 }
 
 /// The `sub` beside a `sid`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SidScopeSub {
     /// Compared with that of the sessions.
     pub subject: SubjectKey,
@@ -242,6 +249,8 @@ pub enum EndedBy {
     Deletion,
     /// Its lifetime.
     Lifetime,
+    /// An operator, with all others that began up to then.
+    Operator,
 }
 
 impl EndedBy {
@@ -252,6 +261,7 @@ impl EndedBy {
             Self::Mark => "ended_by_mark",
             Self::Deletion => "ended_by_deletion",
             Self::Lifetime => "ended_by_lifetime",
+            Self::Operator => "ended_by_operator",
         }
     }
 }

@@ -3,12 +3,14 @@
 use std::rc::Rc;
 
 use futures_channel::oneshot;
+use futures_util::future::join;
 use web_sys::{Request, Response};
 use worker::{Context, Result};
 
 use super::{bindings::Bindings, http};
 use crate::{
     app::{
+        desk,
         logout::{self, Answer, Delivery},
         ports::{Body, Unavailable},
     },
@@ -56,9 +58,19 @@ pub(super) async fn receive(
             logout::receive(&bindings.world, &sessions, &app, delivery).await;
         // Nobody waits any more if the OP has hung up.
         let _ = answered.send(answer);
-        if let Some(unfinished) = unfinished {
-            logout::finish(&bindings.world, &sessions, &app, unfinished).await;
-        }
+        let journal = bindings.desks.as_ref();
+        let journal = journal.filter(|_| bindings.config.operator.is_some());
+        let tell = async || {
+            if let Some(desks) = journal {
+                desk::tell(&bindings.world, desks, &app).await;
+            }
+        };
+        let Some(unfinished) = unfinished else {
+            return tell().await;
+        };
+        let finish = logout::finish(&bindings.world, &sessions, &app, unfinished);
+        join(tell(), finish).await;
+        tell().await;
     };
     context.wait_until(work);
     respond(

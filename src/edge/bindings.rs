@@ -9,12 +9,12 @@ use worker::{Env, Fetcher, console_error, console_log};
 use super::{
     codes,
     deadline::Deadline,
-    kv, ledger,
+    desk, kv, ledger,
     runtime::{self, Runtime},
     store::Store,
 };
 use crate::{
-    app::{budget::Budget, kv_sessions::KvSessions, ledger::LedgerSessions},
+    app::{budget::Budget, desk::Supervised, kv_sessions::KvSessions, ledger::LedgerSessions},
     domain::{
         config::{self, App, Config},
         seal::Authority,
@@ -28,6 +28,8 @@ pub(super) struct Bindings {
     /// None where sessions live in KV alone.
     pub(super) ledger: Option<ledger::Namespace>,
     pub(super) codes: codes::Namespace,
+    /// None where they are not bound.
+    pub(super) desks: Option<desk::Namespace>,
     pub(super) assets: Option<Fetcher>,
     pub(super) world: Runtime,
     pub(super) env: Env,
@@ -51,6 +53,7 @@ impl Bindings {
             kv: kv::Namespace(kv),
             ledger: env.durable_object(LEDGER).ok().map(ledger::Namespace),
             codes: codes::Namespace(env.durable_object(CODES).ok()),
+            desks: env.durable_object(DESK).ok().map(desk::Namespace),
             assets: env.assets("ASSETS").ok(),
             world: Runtime {
                 deadline,
@@ -60,8 +63,21 @@ impl Bindings {
         })
     }
 
+    /// The sessions of an app, where desks have a say.
+    pub(super) fn sessions<'a>(
+        &'a self,
+        app: &'a App,
+    ) -> Supervised<'a, Runtime, Store<'a>, desk::Namespace> {
+        Supervised {
+            world: &self.world,
+            app,
+            sessions: self.store(app),
+            desks: self.desks.as_ref(),
+        }
+    }
+
     /// The sessions of an app.
-    pub(super) fn sessions(&self, app: &App) -> Store<'_> {
+    pub(super) fn store(&self, app: &App) -> Store<'_> {
         match &self.ledger {
             Some(ledger) => Store::Ledger(LedgerSessions {
                 world: &self.world,
@@ -89,6 +105,8 @@ impl Bindings {
 const LEDGER: &str = "LEDGER";
 /// The binding of the records of authorization codes.
 const CODES: &str = "CODES";
+/// That of the desks.
+const DESK: &str = "DESK";
 /// What is told at the start where it is not bound.
 const KV_ALONE: &str = r#"{"code":"ledger_not_bound","guarantee":"a logout takes effect when KV shows it: typically within a minute"}"#;
 
@@ -98,11 +116,12 @@ fn read_config(env: &Env) -> Option<Rc<Config>> {
         .iter()
         .filter_map(|name| name.as_string())
     {
-        const OURS: [&str; 6] = [
+        const OURS: [&str; 7] = [
             "ISSUER_",
             "APP_",
             "HOST_",
             "LIMITS",
+            "OPERATOR",
             "SEAL_KEYS",
             "ANNOUNCE_KEY_",
         ];
@@ -134,7 +153,15 @@ fn read_config(env: &Env) -> Option<Rc<Config>> {
             if lacks_codes {
                 report("CODES: the relay needs this binding");
             }
-            (missing.is_empty() && !lacks_codes).then(|| Rc::new(config))
+            let has_desk = env.durable_object(DESK).is_ok();
+            let idle: Vec<_> = config.breakers().filter(|_| !has_desk).collect();
+            for issuer in &idle {
+                report(&format!(
+                    "ISSUER_{}.breaker: needs the binding DESK",
+                    issuer.name
+                ));
+            }
+            (missing.is_empty() && idle.is_empty() && !lacks_codes).then(|| Rc::new(config))
         }
         Err(problems) => {
             for problem in problems {

@@ -4,10 +4,12 @@ mod back_channel;
 mod bindings;
 mod codes;
 mod deadline;
+mod desk;
 mod http;
 mod kv;
 mod ledger;
 mod objects;
+mod operator;
 mod pages;
 mod proxy;
 mod relay;
@@ -82,6 +84,9 @@ async fn serve(
     match route::locate(&bindings.config, target.host, target.path) {
         Place::TokenEndpoint(app) => relay::token(&bindings, app, &request).await,
         Place::Metadata(app) => relay::metadata(&bindings, app, &request, &target).await,
+        Place::Own(path) if operator::has(path) => {
+            operator::serve(&bindings, &context, &target, path, request).await
+        }
         Place::Own(path) => pages::own_path(&bindings, &request, path).await,
         Place::Nowhere => http::plain(404, "Not found.\n"),
         Place::Ambiguous => http::plain(400, "Ambiguous path.\n"),

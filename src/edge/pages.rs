@@ -12,6 +12,7 @@ use crate::{
     app::{
         audit::Event,
         front::{Own, OwnKind, Served},
+        operator,
         ports::World as _,
     },
     domain::{config::App, route},
@@ -34,7 +35,9 @@ pub(super) async fn own_path(
         return http::plain(200, "ok\n");
     }
     // The pages are answers to something, each with a way on: see `render`.
-    let is_file = route::is_plain_path(path) && path.split('.').next_back() != Some("html");
+    let is_file = route::is_plain_path(path)
+        && !operator::is_page(path)
+        && path.split('.').next_back() != Some("html");
     match asset(bindings, path).await.filter(|_| is_file) {
         Some(file) => {
             let response = Response::new_with_opt_readable_stream_and_init(
@@ -159,7 +162,7 @@ async fn read(bindings: &Bindings, path: &str) -> Option<String> {
 }
 
 /// A file of `www`; `None` also if the assets cannot be had: the texts must do then.
-async fn asset(bindings: &Bindings, path: &str) -> Option<Response> {
+pub(super) async fn asset(bindings: &Bindings, path: &str) -> Option<Response> {
     // The binding looks at the path alone.
     let url = format!("https://assets.invalid{path}");
     let response: Response = bindings

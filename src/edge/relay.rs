@@ -15,7 +15,7 @@ use crate::{
     },
     domain::{
         config::App,
-        limits,
+        limits, route,
         url::{HttpUrl, RequestUrl},
     },
 };
@@ -166,8 +166,8 @@ pub(super) async fn metadata(
     if !matches!(request.method().as_str(), "GET" | "HEAD") {
         return http::get_only();
     }
-    let (scheme, host, name) = (target.scheme, target.host, &app.name);
-    let token_endpoint = format!("{scheme}://{host}/.edge-logout/relay/{name}/token");
+    let (scheme, host) = (target.scheme, target.host);
+    let token_endpoint = format!("{scheme}://{host}{}", route::token_endpoint(app));
     match relay::metadata(&bindings.world, app, &token_endpoint).await {
         Ok(Some(metadata)) => json(200, &metadata),
         Ok(None) => http::plain(404, "Not found.\n"),

@@ -31,6 +31,9 @@ const SCHEMA: [&str; 2] = [
 /// Whose condition `Scope::has` is; takes the scope twice.
 const IN_SCOPE: &str = "(length(?) = 0 OR other = ?)";
 
+/// Whose condition `Doomed::has` is, of those that have not ended; takes what [`of_doomed`] gives.
+const IS_DOOMED: &str = "ended IS NULL AND (length(?) = 0 OR other = ?) AND login <= ? AND seq < ?";
+
 /// The rows of one list.
 pub(super) struct SqlRows {
     storage: Storage,
@@ -104,6 +107,11 @@ impl SqlRows {
         usize::try_from(count).map_err(|_| FAILED)
     }
 
+    fn count_doomed(&self, doomed: &Doomed) -> Result<usize> {
+        let sql = format!("SELECT count(*) FROM session WHERE {IS_DOOMED}");
+        self.count(&sql, of_doomed(doomed))
+    }
+
     fn rows(&self, condition: &str, values: Vec<Value>) -> Result<Vec<Row>> {
         let sql = format!(
             "SELECT id, other, login, expires, seq, ended, logout, valid_until FROM session
@@ -135,20 +143,18 @@ impl Rows for SqlRows {
     }
 
     fn end(&self, doomed: &Doomed, ending: &Ending) -> Result<usize> {
-        let condition = format!("ended IS NULL AND {IN_SCOPE} AND login <= ? AND seq < ?");
-        let values = vec![
-            scope(&doomed.scope),
-            scope(&doomed.scope),
-            time(doomed.login_up_to),
-            Value::Integer(doomed.before),
-        ];
-        let count = format!("SELECT count(*) FROM session WHERE {condition}");
-        let ended = self.count(&count, values.clone())?;
+        let ended = self.count_doomed(doomed)?;
         if ended > 0 {
-            let sql = format!("{SET_ENDED} WHERE {condition}");
-            self.write(&sql, set_ended(ending, values))?;
+            let sql = format!("{SET_ENDED} WHERE {IS_DOOMED}");
+            self.write(&sql, set_ended(ending, of_doomed(doomed)))?;
         }
         Ok(ended)
+    }
+
+    fn doomed(&self, doomed: &Doomed, limit: usize) -> Result<(usize, Vec<Row>)> {
+        let condition = format!("{IS_DOOMED} ORDER BY login DESC, id LIMIT {limit}");
+        let rows = self.rows(&condition, of_doomed(doomed))?;
+        Ok((self.count_doomed(doomed)?, rows))
     }
 
     fn end_one(&self, id: &SessionId, ending: &Ending) -> Result<bool> {
@@ -264,6 +270,15 @@ fn set_ended(ending: &Ending, condition: Vec<Value>) -> Vec<Value> {
     ];
     values.extend(condition);
     values
+}
+
+fn of_doomed(doomed: &Doomed) -> Vec<Value> {
+    vec![
+        scope(&doomed.scope),
+        scope(&doomed.scope),
+        time(doomed.login_up_to),
+        Value::Integer(doomed.before),
+    ]
 }
 
 fn blob(bytes: &[u8]) -> Value {

@@ -17,6 +17,7 @@ use crate::{
         ports::{Unavailable, World},
     },
     domain::{
+        desk::Notes,
         digest::Digest,
         jwks::PublicKey,
         jws::Algorithm,
@@ -38,6 +39,7 @@ pub(super) struct Runtime {
 thread_local! {
     static LEASES: RefCell<Leases> = RefCell::default();
     static SUSPECTS: RefCell<Suspects> = RefCell::default();
+    static NOTES: RefCell<Notes> = RefCell::default();
     static KEY_CACHES: RefCell<HashMap<String, KeyCache>> = RefCell::default();
     static KNOWN: RefCell<HashSet<String>> = RefCell::default();
 }
@@ -80,7 +82,11 @@ impl World for Runtime {
         Ok(bytes)
     }
 
-    async fn fetch(&self, url: &HttpUrl, timeout: Duration) -> Result<Vec<u8>, Unavailable> {
+    async fn fetch_dated(
+        &self,
+        url: &HttpUrl,
+        timeout: Duration,
+    ) -> Result<(Vec<u8>, Option<Timestamp>), Unavailable> {
         let unreachable = Unavailable("op_unreachable");
         let init = RequestInit::new();
         let headers = Headers::new().map_err(|_| unreachable)?;
@@ -100,12 +106,16 @@ impl World for Runtime {
         if response.status() != 200 {
             return Err(Unavailable("op_answer_not_200"));
         }
-        http::read_all(response.body(), limits::OP_DOCUMENT_BYTES)
+        let date = http::header(&response.headers(), "date")
+            .map(|date| js_sys::Date::parse(&date))
+            .and_then(|millis| Timestamp::from_numeric_date(millis / 1000.0));
+        let body = http::read_all(response.body(), limits::OP_DOCUMENT_BYTES)
             .await
             .map_err(|unread| match unread {
                 http::Unread::TooLarge => Unavailable("op_answer_too_large"),
                 http::Unread::Broken => unreachable,
-            })
+            })?;
+        Ok((body, date))
     }
 
     async fn verifies(
@@ -130,6 +140,10 @@ impl World for Runtime {
 
     fn with_suspects<T>(&self, use_it: impl FnOnce(&mut Suspects) -> T) -> T {
         SUSPECTS.with_borrow_mut(use_it)
+    }
+
+    fn with_notes<T>(&self, use_it: impl FnOnce(&mut Notes) -> T) -> T {
+        NOTES.with_borrow_mut(use_it)
     }
 
     async fn has_room(&self, sender: &Digest) -> Result<bool, Unavailable> {

@@ -5,7 +5,7 @@ use crate::{
     app::{
         kv_sessions::KvSessions,
         ledger::LedgerSessions,
-        ports::{Ended, Sessions, Unavailable},
+        ports::{Ended, Sessions, Survey, Unavailable},
     },
     domain::{
         logout_token::Logout,
@@ -44,6 +44,13 @@ impl Sessions for Store<'_> {
         match self {
             Self::Kv(sessions) => sessions.end(scope, logout, deadline).await,
             Self::Ledger(sessions) => sessions.end(scope, logout, deadline).await,
+        }
+    }
+
+    async fn survey(&self, scope: &Scope, logout: &Logout) -> Result<Survey, Unavailable> {
+        match self {
+            Self::Kv(sessions) => sessions.survey(scope, logout).await,
+            Self::Ledger(sessions) => sessions.survey(scope, logout).await,
         }
     }
 

@@ -7,6 +7,7 @@
 //! again.
 
 mod layout;
+mod survey;
 mod sweep;
 
 use std::time::Duration;
@@ -24,7 +25,7 @@ pub use self::sweep::Swept;
 use super::{
     budget::Budget,
     entry,
-    ports::{Ended, Kv, Sessions, Unavailable, World, within},
+    ports::{Ended, Kv, Sessions, Survey, Unavailable, World, within},
 };
 use crate::domain::{
     digest::Digest,
@@ -311,6 +312,10 @@ impl<W: World, K: Kv> Sessions for KvSessions<'_, W, K> {
         let outcome = within(self.world, time, cleaning).await;
         ended.deferred = outcome.is_err();
         Ok(ended)
+    }
+
+    async fn survey(&self, scope: &Scope, logout: &Logout) -> Result<Survey, Unavailable> {
+        self.survey_of(scope, logout.at).await
     }
 
     async fn end_one(&self, session: &Session) -> Result<(), Unavailable> {

@@ -90,7 +90,7 @@ impl<W: World, K: Kv> KvSessions<'_, W, K> {
 }
 
 impl<W, K> KvSessions<'_, W, K> {
-    fn afford(&self, operations: usize) -> Result<(), Unavailable> {
+    pub(super) fn afford(&self, operations: usize) -> Result<(), Unavailable> {
         let is_affordable = self.budget.take(operations);
         is_affordable
             .then_some(())

@@ -4,6 +4,7 @@
 
 mod object;
 mod protocol;
+mod survey;
 
 use std::time::Duration;
 
@@ -11,11 +12,11 @@ use futures_util::future::{OptionFuture, join3};
 
 pub use self::{
     object::Object,
-    protocol::{Answer, Command, Elsewhere, Order, Outcome},
+    protocol::{Answer, Command, Elsewhere, Listed, Order, Outcome, Surveyed},
 };
 use super::{
     entry,
-    ports::{Ended, Kv, Ledger, Sessions, Unavailable, World},
+    ports::{Ended, Kv, Ledger, Sessions, Survey, Unavailable, World},
 };
 use crate::domain::{
     ledger::{self, List},
@@ -136,6 +137,10 @@ impl<W: World, K: Kv, L: Ledger> Sessions for LedgerSessions<'_, W, K, L> {
             return Err(Unavailable("ledger_unconfirmed"));
         }
         Ok(ended)
+    }
+
+    async fn survey(&self, scope: &Scope, logout: &Logout) -> Result<Survey, Unavailable> {
+        survey::survey(self.ledger, scope, logout).await
     }
 
     async fn end_one(&self, session: &Session) -> Result<(), Unavailable> {

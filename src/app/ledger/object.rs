@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use futures_util::{StreamExt as _, stream};
 
-use super::protocol::{Answer, Command, Elsewhere, Order, Outcome};
+use super::protocol::{Answer, Command, Elsewhere, Listed, Order, Outcome, Surveyed};
 use crate::{
     app::{
         audit::{Class, Event},
@@ -77,6 +77,19 @@ where
                 let ended = ledger::end_some(self.rows, ids, now)?;
                 self.carry_out_for_now(None).await?;
                 Answer::EndedSome(ended)
+            }
+            Command::Survey { scope, logout } => {
+                let (counts, rows) = ledger::survey(self.rows, *scope, logout)?;
+                let listed = |row: &Row| Listed {
+                    id: row.id,
+                    other: row.other,
+                    login: row.login,
+                    expires: row.expires,
+                };
+                Answer::Surveyed(Surveyed {
+                    counts,
+                    sessions: rows.iter().map(listed).collect(),
+                })
             }
         })
     }

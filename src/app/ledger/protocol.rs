@@ -6,6 +6,7 @@ use crate::domain::{
     ledger::{Counts, List, Scope},
     logout_token::Logout,
     session::{Birth, BirthRefused, SessionId, SubjectKey},
+    time::Timestamp,
 };
 
 /// Said to a list. Repeating any of them does no harm.
@@ -24,6 +25,13 @@ pub enum Command {
     End(Order),
     /// End these sessions.
     EndSome(Vec<SessionId>),
+    /// Tell what a logout would end, and change nothing.
+    Survey {
+        /// Whom it means.
+        scope: Scope,
+        /// When it is ordered.
+        logout: Logout,
+    },
 }
 
 /// A logout, as a list is told.
@@ -50,6 +58,30 @@ pub enum Answer {
     Ended(Outcome),
     /// To [`Command::EndSome`]: how many lived until now.
     EndedSome(usize),
+    /// To [`Command::Survey`].
+    Surveyed(Surveyed),
+}
+
+/// What a logout would end in a list.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Surveyed {
+    /// How much.
+    pub counts: Counts,
+    /// The first of those that would end.
+    pub sessions: Vec<Listed>,
+}
+
+/// A session in a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// Which.
+    pub id: SessionId,
+    /// The other list of the two that it is in.
+    pub other: List,
+    /// Its login time.
+    pub login: Timestamp,
+    /// When it ends by itself.
+    pub expires: Timestamp,
 }
 
 /// What became of a logout in a list.

@@ -24,6 +24,7 @@ use crate::{
         testkit::MemoryRows,
     },
     domain::{
+        desk::Notes,
         digest::Digest,
         jwks::PublicKey,
         jws::Algorithm,
@@ -365,7 +366,11 @@ impl World for Site {
         unreachable!()
     }
 
-    async fn fetch(&self, _: &HttpUrl, _: Duration) -> Result<Vec<u8>, Unavailable> {
+    async fn fetch_dated(
+        &self,
+        _: &HttpUrl,
+        _: Duration,
+    ) -> Result<(Vec<u8>, Option<Timestamp>), Unavailable> {
         unreachable!()
     }
 
@@ -382,6 +387,10 @@ impl World for Site {
     }
 
     fn with_suspects<T>(&self, _: impl FnOnce(&mut Suspects) -> T) -> T {
+        unreachable!()
+    }
+
+    fn with_notes<T>(&self, _: impl FnOnce(&mut Notes) -> T) -> T {
         unreachable!()
     }
 

@@ -92,6 +92,10 @@ impl Rows for FaultyRows<'_> {
         self.write("end one", |rows| rows.end_one(id, ending))
     }
 
+    fn doomed(&self, doomed: &Doomed, limit: usize) -> Result<(usize, Vec<Row>), Unavailable> {
+        self.rows.doomed(doomed, limit)
+    }
+
     fn count_live(&self, scope: &Scope) -> Result<usize, Unavailable> {
         self.rows.count_live(scope)
     }

@@ -64,6 +64,17 @@ impl Rows for MemoryRows {
         Ok(row.map(|row| row.ended = Some(*ending)).is_some())
     }
 
+    fn doomed(&self, doomed: &Doomed, limit: usize) -> Result<(usize, Vec<Row>), Unavailable> {
+        let table = self.0.borrow();
+        let rows = table.rows.iter();
+        let rows = rows.filter(|row| row.ended.is_none() && doomed.has(row));
+        let mut rows: Vec<_> = rows.copied().collect();
+        rows.sort_by_key(|row| (std::cmp::Reverse(row.login), row.id));
+        let count = rows.len();
+        rows.truncate(limit);
+        Ok((count, rows))
+    }
+
     fn count_live(&self, scope: &Scope) -> Result<usize, Unavailable> {
         let table = self.0.borrow();
         let rows = table.rows.iter();
@@ -287,5 +298,6 @@ const fn kind_of(command: &Command) -> &'static str {
         Command::Alive(_) => "alive",
         Command::End(_) => "end",
         Command::EndSome(_) => "end some",
+        Command::Survey { .. } => "survey",
     }
 }

@@ -2,6 +2,7 @@
 //! the test's own.
 
 mod codes;
+mod desk;
 mod faults;
 mod http;
 mod kv;
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 
 pub use self::{
     codes::FakeCodes,
+    desk::{FakeDesks, MemoryShelf, Nobody},
     faults::{Fault, FaultyRows},
     http::{Bytes, FakeOrigin, FakeReply, delivery},
     kv::FakeKv,

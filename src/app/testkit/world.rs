@@ -21,6 +21,7 @@ use crate::{
         ports::{Unavailable, World},
     },
     domain::{
+        desk::Notes,
         digest::Digest,
         jwks::{Material, PublicKey},
         jws::Algorithm,
@@ -44,6 +45,9 @@ pub struct FakeWorld {
     caches: RefCell<HashMap<String, KeyCache>>,
     leases: RefCell<Leases>,
     suspects: RefCell<Suspects>,
+    notes: RefCell<Notes>,
+    /// The `Date` of the OP's answers.
+    pub op_date: Cell<Option<Timestamp>>,
     /// What the rate limit leaves room for; none if it fails.
     pub room: Cell<Option<usize>>,
     /// How often it was asked.
@@ -65,6 +69,8 @@ impl FakeWorld {
             caches: RefCell::default(),
             leases: RefCell::default(),
             suspects: RefCell::default(),
+            notes: RefCell::default(),
+            op_date: Cell::new(Some(NOW)),
             room: Cell::default(),
             asked_for_room: Cell::default(),
             known: RefCell::default(),
@@ -115,10 +121,14 @@ impl World for FakeWorld {
         Ok([self.random.get(); N])
     }
 
-    async fn fetch(&self, url: &HttpUrl, _: Duration) -> Result<Vec<u8>, Unavailable> {
+    async fn fetch_dated(
+        &self,
+        url: &HttpUrl,
+        _: Duration,
+    ) -> Result<(Vec<u8>, Option<Timestamp>), Unavailable> {
         self.fetches.set(self.fetches.get() + 1);
         match self.documents.borrow().get(url.as_str()) {
-            Some(document) => Ok(document.clone().into_bytes()),
+            Some(document) => Ok((document.clone().into_bytes(), self.op_date.get())),
             None => Err(Unavailable("op_unreachable")),
         }
     }
@@ -156,6 +166,10 @@ impl World for FakeWorld {
 
     fn with_suspects<T>(&self, use_it: impl FnOnce(&mut Suspects) -> T) -> T {
         use_it(&mut self.suspects.borrow_mut())
+    }
+
+    fn with_notes<T>(&self, use_it: impl FnOnce(&mut Notes) -> T) -> T {
+        use_it(&mut self.notes.borrow_mut())
     }
 
     async fn has_room(&self, _: &Digest) -> Result<bool, Unavailable> {

@@ -6,10 +6,13 @@
 
 mod app;
 mod fields;
+mod operator;
 mod read;
 mod seal_keys;
 
 use std::{fmt, iter, rc::Rc, time::Duration};
+
+use serde::{Deserialize, Serialize};
 
 pub use self::read::parse;
 use super::{
@@ -34,6 +37,8 @@ pub struct Config {
     pub authority: Authority,
     /// KV operations that one request or cron run may spend on tidying up.
     pub kv_operations: usize,
+    /// Who may use the operator's pages; nobody if there is none.
+    pub operator: Option<Operator>,
 }
 
 impl Config {
@@ -41,6 +46,16 @@ impl Config {
     #[must_use]
     pub fn relays(&self) -> bool {
         self.apps.iter().any(|app| app.announce == Announce::Relay)
+    }
+
+    /// The issuers of the apps that have a breaker, each once.
+    pub fn breakers(&self) -> impl Iterator<Item = &Rc<Issuer>> {
+        let issuers = self.apps.iter().enumerate().filter(|(position, app)| {
+            let mut earlier = self.apps.iter().take(*position);
+            !earlier.any(|other| other.issuer == app.issuer)
+        });
+        let issuers = issuers.map(|(_, app)| &app.issuer);
+        issuers.filter(|issuer| issuer.breaker.is_some())
     }
 
     /// The service bindings that requests go to.
@@ -57,6 +72,8 @@ impl Config {
 /// An `OpenID` Provider that the apps trust.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Issuer {
+    /// The part of the variable's name after `ISSUER_`.
+    pub name: String,
     /// The issuer identifier, compared byte by byte with `iss`.
     pub issuer: String,
     /// Where its keys are.
@@ -79,6 +96,37 @@ pub struct Issuer {
     pub trusted_audiences: Vec<String>,
     /// Tolerated difference between its clock and ours.
     pub clock_skew: Duration,
+    /// Whether its logouts are only reported, and end nothing.
+    pub dry_run: bool,
+    /// How much its logouts may end before an operator is asked.
+    pub breaker: Option<Breaker>,
+}
+
+/// What an issuer's logouts may end in a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Breaker {
+    /// So many sessions
+    pub sessions: usize,
+    /// in any span of this length.
+    pub span: Duration,
+}
+
+/// Who may use the operator's pages: whoever has the key, or comes by way of Cloudflare Access.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// The digest of the secret `OPERATOR_KEY`.
+    pub key: Option<Digest>,
+    /// The Access application in front of them.
+    pub access: Option<Access>,
+}
+
+/// An application of Cloudflare Access.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Access {
+    /// The team, in the role of an issuer.
+    pub team: Issuer,
+    /// The application's audience tag.
+    pub audience: String,
 }
 
 /// What a `sid` in a logout token stands for.

@@ -3,9 +3,10 @@
 use std::rc::Rc;
 
 use super::{
-    App, Config, HostRule, Issuer, KeySource, Problem, SidScope,
+    App, Breaker, Config, HostRule, Issuer, KeySource, Problem, SidScope,
     app::{Known, read_app, read_origin},
     fields::Fields,
+    operator::read_operator,
     seal_keys::read_seal_keys,
 };
 use crate::domain::{
@@ -38,9 +39,9 @@ pub fn parse(
     let mut issuers = Vec::new();
     let mut all_issuers_known = true;
     for (name, json) in &variables {
-        if name.starts_with("ISSUER_") {
+        if let Some(issuer_name) = name.strip_prefix("ISSUER_") {
             let mut fields = Fields::of(name, json, &mut problems);
-            match read_issuer(&mut fields) {
+            match read_issuer(issuer_name, &mut fields) {
                 Some(issuer) => issuers.push(Rc::new(issuer)),
                 None => all_issuers_known = false,
             }
@@ -111,6 +112,11 @@ pub fn parse(
         Some(json) => read_kv_operations(json, &mut problems),
         None => limits::KV_OPERATIONS,
     };
+    let operator = read_operator(
+        value_of("OPERATOR_KEY"),
+        value_of("OPERATOR"),
+        &mut problems,
+    );
     match seal_keys {
         Some(seal_keys) if problems.is_empty() => Ok(Config {
             apps,
@@ -118,12 +124,13 @@ pub fn parse(
             seal_keys,
             authority,
             kv_operations,
+            operator,
         }),
         _ => Err(problems),
     }
 }
 
-fn read_issuer(fields: &mut Fields<'_>) -> Option<Issuer> {
+fn read_issuer(name: &str, fields: &mut Fields<'_>) -> Option<Issuer> {
     let schemes = if fields.flag("allow_insecure_http") {
         Schemes::HttpToo
     } else {
@@ -150,6 +157,8 @@ fn read_issuer(fields: &mut Fields<'_>) -> Option<Issuer> {
     if clock_skew > limits::CLOCK_SKEW_MAX {
         fields.problem("clock_skew", "must be at most 300 seconds");
     }
+    let dry_run = fields.flag("dry_run");
+    let breaker = read_breaker(fields);
 
     let issuer = issuer?;
     if let Err(problem) = HttpUrl::parse(&issuer, schemes) {
@@ -195,6 +204,7 @@ fn read_issuer(fields: &mut Fields<'_>) -> Option<Issuer> {
         }
     };
     Some(Issuer {
+        name: name.to_owned(),
         issuer,
         token_endpoint,
         keys: if field == "jwks_uri" {
@@ -210,6 +220,25 @@ fn read_issuer(fields: &mut Fields<'_>) -> Option<Issuer> {
         sid_scope: sid_scope.unwrap_or(SidScope::Sid),
         trusted_audiences,
         clock_skew,
+        dry_run,
+        breaker,
+    })
+}
+
+fn read_breaker(fields: &mut Fields<'_>) -> Option<Breaker> {
+    let mut breaker = fields.table("breaker")?;
+    let sessions = breaker.number("sessions");
+    let span = breaker.seconds("seconds");
+    if !sessions.is_some_and(|sessions| limits::BREAKER_SESSIONS.contains(&sessions)) {
+        breaker.problem("sessions", "must be from 1 to 10000");
+    }
+    if !span.is_some_and(|span| limits::BREAKER_SPAN.contains(&span)) {
+        breaker.problem("seconds", "must be from 1 to 3600");
+    }
+    breaker.refuse_unknown();
+    Some(Breaker {
+        sessions: sessions?,
+        span: span?,
     })
 }
 

@@ -25,6 +25,8 @@ const apart = (lists, distance = 0) =>
     },
   });
 
+export { Desk } from './index.js';
+
 export class Ledger extends List {
   constructor(context, env) {
     super(context, { ...env, LEDGER: apart(env.LEDGER, env.DISTANCE) });

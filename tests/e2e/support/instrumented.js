@@ -4,10 +4,11 @@
 // effect is `before` (nothing was done), `after` (it was done) or `hang`; `{ ledger, list, count }`
 // how many calls of the ledger fail and how, see `WAYS` and `Ledger`; `list` is `u` or `s`, for lists
 // of users or of `sid`s only.
+// `{ desk, count }` is for calls of desks, likewise.
 // A POST to /forget empties every list of the ledger.
 // A GET of /calls tells the calls since the last one, by name; one of /timers how many are set,
 // and how many went off although they had been cleared.
-import Worker, { Ledger as BuiltLedger } from './index.js';
+import Worker, { Desk as BuiltDesk, Ledger as BuiltLedger } from './index.js';
 
 export * from './index.js';
 
@@ -65,11 +66,11 @@ const instrumented = (kv) =>
     ]),
   );
 
-/** Whether this call of a list goes wrong, in one of these ways: which. */
-function fault(ways, name) {
-  if (!plan?.count || !(plan.ledger in ways) || !name.startsWith(plan.list ?? '')) return undefined;
+/** Whether this call of a list or desk goes wrong, in one of these ways: which. */
+function fault(ways, name, kind = 'ledger') {
+  if (!plan?.count || !(plan[kind] in ways) || !name.startsWith(plan.list ?? '')) return undefined;
   plan.count--;
-  return plan.ledger;
+  return plan[kind];
 }
 
 /** What a call may come to on its way. */
@@ -91,19 +92,19 @@ const WAYS = {
 /** Has the name of the real one, because the built Worker looks at that. */
 class DurableObjectNamespace {
   #real;
-  #what;
+  #kind;
 
-  constructor(real, what) {
+  constructor(real, kind) {
     this.#real = real;
-    this.#what = what;
+    this.#kind = kind;
   }
 
   getByName(name) {
     const stub = this.#real.getByName(name);
     const fetch = (...all) => {
-      count(this.#what);
+      count(this.#kind);
       const ask = () => stub.fetch(...all);
-      const way = this.#what === 'ledger' && fault(WAYS, name);
+      const way = fault(WAYS, name, this.#kind);
       return way ? WAYS[way](ask) : ask();
     };
     return { fetch };
@@ -115,6 +116,7 @@ const around = (env) => ({
   SESSIONS: instrumented(env.SESSIONS),
   ...(env.LEDGER && { LEDGER: new DurableObjectNamespace(env.LEDGER, 'ledger') }),
   ...(env.CODES && { CODES: new DurableObjectNamespace(env.CODES, 'codes') }),
+  ...(env.DESK && { DESK: new DurableObjectNamespace(env.DESK, 'desk') }),
 });
 
 const INSIDE = {
@@ -166,6 +168,12 @@ export class Ledger {
     const tables = sql.exec("SELECT name FROM sqlite_master WHERE name IN ('session', 'logout')");
     for (const { name } of tables.toArray()) sql.exec(`DELETE FROM ${name}`);
     return new Response();
+  }
+}
+
+export class Desk extends BuiltDesk {
+  constructor(state, env) {
+    super(state, around(env));
   }
 }
 

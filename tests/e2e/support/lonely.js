@@ -24,6 +24,8 @@ const around = ({ SESSIONS, ...env }) => ({
   },
 });
 
+export { Desk } from './index.js';
+
 export class Ledger {
   constructor(state, env) {
     const { LEDGER: _, ...without } = around(env);
