@@ -18,9 +18,9 @@ const gunicorn = (module) => ({ built, port }) => [
 ];
 
 /**
- * What there is to know of each: the path of its OIDC callback, the cookie of its session, the
- * status with which it refuses a forged form, and the commands that start it, of which the last
- * one serves.
+ * What there is to know of each: whether the Worker's relay says who logged in, in its place; the
+ * path of its OIDC callback, the cookie of its session, the status with which it refuses a forged
+ * form, and the commands that start it, of which the last one serves.
  */
 export const RECIPES = {
   flask: { callback: 'callback', cookie: 'session', refused: 400, commands: gunicorn('app:app') },
@@ -41,6 +41,7 @@ export const RECIPES = {
     commands: () => [[process.execPath, 'app.mjs']],
   },
   'next-auth': {
+    relayed: true,
     callback: 'api/auth/callback/op',
     // A large one is split into `.0`, `.1` and so on.
     cookie: 'next-auth.session-token*',
