@@ -27,9 +27,10 @@ export async function startPlayground({ products = [], onLog, onEvent } = {}) {
     const app = { issuer: ISSUER, publicUrl: WORKER };
     stops.push(await startPlayground2({ port: 4002, ...app }));
     stops.push(await startPlayground3({ port: 4003, ...app }));
-    const starts = products.map((name) =>
-      startApp({ name, ...PRODUCTS[name], relayed: true, ...app }).then((stop) => stops.push(stop)),
-    );
+    const starts = products.map(async (name) => {
+      await assertFree(PRODUCTS[name].port);
+      stops.push(await startApp({ name, ...PRODUCTS[name], relayed: true, ...app }));
+    });
     const failed = (await Promise.allSettled(starts)).find(({ reason }) => reason);
     if (failed) throw failed.reason;
     const worker = await startWorker({
