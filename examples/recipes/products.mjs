@@ -3,8 +3,6 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const built = fileURLToPath(new URL('jupyterhub/.built', import.meta.url));
-
 /**
  * Of each: the path of its OIDC callback, its port in the playground, the file that
  * is there when it is installed, and how it is started.
@@ -13,8 +11,8 @@ export const PRODUCTS = {
   jupyterhub: {
     callback: 'hub/oauth_callback',
     port: 4004,
-    needs: `${built}/bin/jupyterhub`,
-    commands: () => [[`${built}/bin/jupyterhub`, '--config', 'jupyterhub_config.py']],
+    needs: fileURLToPath(new URL('jupyterhub/.built/.complete', import.meta.url)),
+    commands: ({ built }) => [[`${built}/bin/jupyterhub`, '--config', 'jupyterhub_config.py']],
   },
   // Debian's.
   apache: {

@@ -47,10 +47,18 @@ export async function startApp({ name, commands, relayed, port, issuer, publicUr
     for (const stream of [server.stdout, server.stderr]) stream.on('data', (text) => (output += text));
   }
   const exit = once(server, 'exit');
+  const tidyUp = () => rmSync(data, { recursive: true, force: true, maxRetries: 3 });
+  // What ends this process at once, as Ctrl-C does, must not leave the app behind.
+  const abandon = () => {
+    server.kill();
+    tidyUp();
+  };
+  process.once('exit', abandon);
   const stop = async () => {
+    process.off('exit', abandon);
     server.kill();
     await exit;
-    rmSync(data, { recursive: true, force: true });
+    tidyUp();
   };
   // JupyterHub's proxy answers before there is a JupyterHub behind it.
   const isUp = () =>
