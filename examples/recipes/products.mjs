@@ -4,8 +4,8 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /**
- * Of each: the path of its OIDC callback, its port in the playground, the file that
- * is there when it is installed, and how it is started.
+ * Of each: the path of its OIDC callback, its port in the playground, the file that is there when it
+ * is installed, and how it is started.
  */
 export const PRODUCTS = {
   jupyterhub: {
