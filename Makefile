@@ -19,7 +19,8 @@ SEED ?= $(shell date +%s)
 
 .PHONY: demo test fuzz soak build deploy check-config doctor lint clean tools
 
-demo: build  ## The OP, two apps and the Worker, on this machine
+demo: build  ## The OP, four apps and the Worker, on this machine
+	@bash .make/tools.sh products || echo '==> the demo goes on without what is missing'
 	@exec node examples/playground/demo.mjs
 
 test: lint build  ## Everything: lints, native tests, the Worker on workerd, the real OP, a browser

@@ -2,7 +2,8 @@
 # Puts the build's tools in place, or says exactly what to install. Can be run again at any time.
 #   tools.sh install    worker-build, the wasm-bindgen CLI, the wasm32 target, npm packages
 #   tools.sh browser    Chromium, and openssl
-#   tools.sh recipes    the frameworks of examples/recipes
+#   tools.sh recipes    the frameworks and products of examples/recipes
+#   tools.sh products   those of them that the demo shows
 #   tools.sh worker     install, then build/index.js and its wasm
 #   tools.sh fuzz 20    cargo-fuzz and a nightly toolchain, then 20 seconds of each fuzz target
 set -euo pipefail
@@ -59,10 +60,10 @@ browser() {
   command -v chromium >/dev/null || command -v google-chrome >/dev/null || debian 'a browser' chromium
 }
 
-# The frameworks of examples/recipes, outside the checkout and named after what they are made of;
-# `.built` in each recipe leads there.
+# What examples/recipes asks for, outside the checkout and named after what it is made of; `.built` in
+# each recipe leads there.
 recipes() {
-  python3 -c 'import ensurepip, venv' 2>/dev/null || debian 'Python with venv' python3 python3-venv
+  products
   { [ -d /usr/share/tomcat10/skel ] && command -v java >/dev/null; } ||
     debian 'Tomcat' tomcat10-user default-jre-headless
   local name
@@ -86,6 +87,21 @@ recipes() {
       { cat "$built/build.log" >&2; exit 1; }
     touch "$built/.complete"
   fi
+}
+
+products() {
+  python3 -c 'import ensurepip, venv' 2>/dev/null || debian 'Python with venv' python3 python3-venv
+  if ! is_built jupyterhub <(python3 --version) requirements.txt package-lock.json; then
+    say "installing jupyterhub once, into $built (half a minute)"
+    rm -rf "$built"
+    python3 -m venv "$built"
+    cp examples/recipes/jupyterhub/package*.json "$built"
+    "$built/bin/pip" install --quiet --disable-pip-version-check -r examples/recipes/jupyterhub/requirements.txt
+    (cd "$built" && npm install --no-save --no-audit --no-fund --loglevel=error >/dev/null)
+    touch "$built/.complete"
+  fi
+  [ -e /usr/lib/apache2/modules/mod_auth_openidc.so ] ||
+    debian 'Apache with mod_auth_openidc' apache2-bin libapache2-mod-auth-openidc
 }
 
 is_built() { # recipe, what its set-up is made of...
