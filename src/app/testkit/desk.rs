@@ -11,10 +11,10 @@ use super::{FakeWorld, Fault, world::yield_once};
 use crate::{
     app::{
         desk::{Answer, Command, Desks, Object, Performer},
-        ports::{Ended, Unavailable},
+        ports::Unavailable,
     },
     domain::{
-        desk::{Desk, Shelf, breaker::Ordered},
+        desk::{Desk, Shelf},
         time::Timestamp,
     },
 };
@@ -147,14 +147,5 @@ impl<P: Performer> Desks for FakeDesks<'_, P> {
             Some(Fault::After) => Err(Unavailable("desk_failed")),
             _ => Ok(answer),
         }
-    }
-}
-
-/// Performs nothing.
-pub struct Nobody;
-
-impl Performer for Nobody {
-    async fn perform(&self, _: &Ordered, _: Timestamp) -> Result<Ended, Unavailable> {
-        Ok(Ended::default())
     }
 }

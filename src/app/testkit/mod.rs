@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 pub use self::{
     codes::FakeCodes,
-    desk::{FakeDesks, MemoryShelf, Nobody},
+    desk::{FakeDesks, MemoryShelf},
     faults::{Fault, FaultyRows},
     http::{Bytes, FakeOrigin, FakeReply, delivery},
     kv::FakeKv,
@@ -35,6 +35,7 @@ use crate::domain::{
 pub const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 pub const ISSUER: &str = "https://op.example/";
 pub const ANNOUNCE_KEY: &str = "0123456789abcdef0123456789abcdef";
+pub const OPERATOR_KEY: &str = "the key of the operator of these tests";
 pub const KEY_SET: &str = "https://op.example/jwks";
 pub const TOKEN_ENDPOINT: &str = "https://op.example/token";
 
@@ -93,6 +94,7 @@ fn configured(issuer: &Value, shop: &Value, seal_keys: &Value, authority: Author
         variable("APP_WIKI", app("wiki"), &json!({})),
         ("SEAL_KEYS".to_owned(), seal_keys.to_string()),
         ("ANNOUNCE_KEY_SHOP".to_owned(), ANNOUNCE_KEY.to_owned()),
+        ("OPERATOR_KEY".to_owned(), OPERATOR_KEY.to_owned()),
     ];
     config::parse(&variables, authority, NOW).unwrap()
 }

@@ -1,3 +1,5 @@
-//! The use cases together, over stores that fail.
+//! The use cases together.
 
 mod faults;
+
+mod surveys;

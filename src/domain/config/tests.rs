@@ -104,6 +104,38 @@ fn each_problem_names_its_field() {
             json!("yes"),
             ": must be true or false",
         ),
+        (
+            "ISSUER_MAIN.dry_run",
+            json!("yes"),
+            ": must be true or false",
+        ),
+        (
+            "ISSUER_MAIN.breaker",
+            json!({ "sessions": 0, "seconds": 60 }),
+            ".sessions: must be from 1 to 10000",
+        ),
+        (
+            "ISSUER_MAIN.breaker",
+            json!({ "sessions": 500 }),
+            ".seconds: must be from 1 to 3600",
+        ),
+        (
+            "ISSUER_MAIN.breaker",
+            json!({ "sessions": 500, "seconds": 60, "minutes": 1 }),
+            ".minutes: is not a field",
+        ),
+        (
+            "OPERATOR.access_team",
+            json!("http://team.cloudflareaccess.com"),
+            ": must be https",
+        ),
+        (
+            "OPERATOR.access_team",
+            json!("https://team.cloudflareaccess.com/"),
+            ", without a path",
+        ),
+        ("OPERATOR.access_audience", json!(""), ": must be a text"),
+        ("OPERATOR.acess_team", json!("x"), ": is not a field"),
         ("ISSUER_MAIN.isuer", json!("x"), ": is not a field"),
         (
             "APP_SHOP.issuer",
@@ -280,6 +312,9 @@ fn each_problem_names_its_field() {
         let found = problems(|all| {
             if variable == "HOST_A" {
                 all["HOST_A"] = json!({ "host": "app.example" });
+            } else if variable == "OPERATOR" {
+                let team = "https://team.cloudflareaccess.com";
+                all["OPERATOR"] = json!({ "access_team": team, "access_audience": "tag" });
             }
             all[variable][field] = value.clone();
         });
@@ -476,4 +511,47 @@ fn cookie_names_are_read_as_generously_as_servers_do() {
         assert_eq!(names.contain(name), is_listed, "{name:?}");
         assert_eq!(names.may_mean(name), may_be_read_so, "{name:?}");
     }
+}
+
+#[test]
+fn there_is_an_operator_by_key_or_by_access_and_otherwise_none() {
+    let read = |change: fn(&mut Value)| {
+        let mut texts = variables(change);
+        // A secret is a text, not JSON.
+        for (name, value) in &mut texts {
+            if name == "OPERATOR_KEY" {
+                *value = value.trim_matches('"').to_owned();
+            }
+        }
+        parse(&texts, Authority::Kv, NOW)
+    };
+    assert_eq!(read(|_| {}).unwrap().operator, None);
+    let key = "0123456789abcdef0123456789abcdef";
+    let operator = read(|all| all["OPERATOR_KEY"] = json!("0123456789abcdef0123456789abcdef"));
+    let operator = operator.unwrap().operator.unwrap();
+    assert!(operator.has_key(key) && operator.access.is_none());
+    for other in ["", &key[1..], "0123456789abcdef0123456789abcdeF"] {
+        assert!(!operator.has_key(other), "{other}");
+    }
+    let problems = read(|all| all["OPERATOR_KEY"] = json!("too short")).unwrap_err();
+    assert_eq!(
+        problems[0].to_string(),
+        "OPERATOR_KEY: must be 32 characters or more"
+    );
+    let team = "https://team.cloudflareaccess.com";
+    let config = read(|all| {
+        all["OPERATOR"] = json!({
+            "access_team": "https://team.cloudflareaccess.com", "access_audience": "tag",
+        });
+    });
+    let operator = config.unwrap().operator.unwrap();
+    assert!(!operator.has_key("") && operator.key.is_none());
+    let access = operator.access.unwrap();
+    let certs = format!("{team}/cdn-cgi/access/certs");
+    let certs = HttpUrl::parse(&certs, Schemes::Https).unwrap();
+    assert_eq!(access.team.keys, KeySource::KeySet(certs));
+    assert_eq!(
+        (access.team.issuer.as_str(), access.audience.as_str()),
+        (team, "tag")
+    );
 }
