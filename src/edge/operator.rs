@@ -6,7 +6,7 @@ use futures_channel::oneshot;
 use web_sys::{Request, Response};
 use worker::{Context, Result};
 
-use super::{back_channel::Stream, bindings::Bindings, http, pages};
+use super::{back_channel::Stream, bindings::Bindings, desk, http, pages};
 use crate::{
     app::{
         ledger::Command,
@@ -50,39 +50,43 @@ pub(super) async fn serve(
         return pages::own_path(bindings, &request, path).await;
     }
     match path.strip_prefix(API) {
-        Some(path) => {
-            let (path, query) = (path.to_owned(), target.query.to_owned());
-            let (scheme, host) = (target.scheme, target.host.to_owned());
-            let origin = format!("{scheme}://{host}");
-            let (bindings, (answered, answer)) = (bindings.clone(), oneshot::channel());
-            // It is finished, and the journal told, even if nobody waits any more.
-            context.wait_until(async move {
-                let office = Office::at(
-                    &host,
-                    &bindings.world,
-                    &bindings.config,
-                    &*bindings,
-                    bindings.desks.as_ref(),
-                );
-                let Some(office) = office else {
-                    return;
-                };
-                let asked = ask(&office, &path, &query, &origin, request);
-                let work = in_time(&bindings.world, limits::OPERATOR_DEADLINE, async {
-                    Ok(asked.await)
-                });
-                let _ = answered.send(work.await.unwrap_or_else(Answer::from));
-                office.tell().await;
-            });
-            let lost = |_| Answer::from(Unavailable("work_lost"));
-            respond(&answer.await.unwrap_or_else(lost))
-        }
+        Some(path) => api(bindings, context, target, path, request).await,
         None => page(bindings, path, &request).await,
     }
 }
 
+/// Answers a request of the API. What was begun is finished, and the journals are told, even if nobody
+/// waits any more.
+async fn api(
+    bindings: &Rc<Bindings>,
+    context: &Context,
+    target: &RequestUrl<'_>,
+    path: &str,
+    request: Request,
+) -> Result<Response> {
+    let (path, query) = (path.to_owned(), target.query.to_owned());
+    let (scheme, host) = (target.scheme.to_owned(), target.host.to_owned());
+    let bindings = bindings.clone();
+    let (answered, answer) = oneshot::channel();
+    context.wait_until(async move {
+        let (world, desks) = (&bindings.world, bindings.desks.as_ref());
+        let Some(office) = Office::at(&host, world, &bindings.config, &*bindings, desks) else {
+            return;
+        };
+        let origin = format!("{scheme}://{host}");
+        let asked = ask(&office, &path, &query, &origin, request);
+        let work = in_time(world, limits::OPERATOR_DEADLINE, async { Ok(asked.await) });
+        let answer = Box::pin(work).await.unwrap_or_else(Answer::from);
+        // Nobody waits any more if the operator has left.
+        let _ = answered.send(answer);
+        office.tell().await;
+    });
+    let lost = |_| Answer::from(Unavailable("work_lost"));
+    respond(&answer.await.unwrap_or_else(lost))
+}
+
 async fn ask(
-    office: &Office<'_, impl ports::World, Bindings, super::desk::Namespace>,
+    office: &Office<'_, impl ports::World, Bindings, desk::Namespace>,
     path: &str,
     query: &str,
     origin: &str,
@@ -119,6 +123,9 @@ fn respond(answer: &Answer) -> Result<Response> {
     headers.set("Content-Type", "application/json")?;
     headers.set("Cache-Control", "no-store")?;
     headers.set("X-Content-Type-Options", "nosniff")?;
+    if let Some(method) = answer.allow {
+        headers.set("Allow", method)?;
+    }
     match answer.status {
         401 => headers.set("WWW-Authenticate", "Bearer")?,
         503 => headers.set("Retry-After", "2")?,
@@ -140,7 +147,8 @@ async fn page(bindings: &Bindings, path: &str, request: &Request) -> Result<Resp
     } else {
         path
     };
-    let is_file = route::is_plain_path(path) && (is_start || !path.ends_with(".html"));
+    let is_file =
+        route::is_plain_path(path) && (is_start || path.split('.').next_back() != Some("html"));
     let Some(file) = pages::asset(bindings, name).await.filter(|_| is_file) else {
         return http::plain(404, "Not found.\n");
     };

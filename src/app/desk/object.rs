@@ -65,29 +65,28 @@ where
     /// # Errors
     /// [`Unavailable`]: the command must be repeated.
     pub async fn answer(&self, command: &Command) -> Result<Answer, Unavailable> {
-        let shelf = self.shelf;
-        let now = self.world.now();
+        let (kept, now) = (self.shelf, self.world.now());
         Ok(match command {
-            Command::EndedBefore => Answer::EndedBefore(epoch::ended_before(shelf)?),
+            Command::EndedBefore => Answer::EndedBefore(epoch::ended_before(kept)?),
             Command::EndBefore(before) => {
-                Answer::EndedBefore(Some(epoch::end_before(shelf, *before)?))
+                Answer::EndedBefore(Some(epoch::end_before(kept, *before)?))
             }
             Command::Note(entries) => {
-                journal::note(shelf, entries)?;
+                journal::note(kept, entries)?;
                 Answer::Done
             }
-            Command::Journal => Answer::Journal(journal::read(shelf)?),
+            Command::Journal => Answer::Journal(journal::read(kept)?),
             Command::Judge {
                 breaker,
                 ordered,
                 sessions,
-            } => Answer::Judged(breaker::judge(shelf, *breaker, ordered, *sessions, now)?),
-            Command::Standing => Answer::Standing(breaker::standing(shelf)?),
+            } => Answer::Judged(breaker::judge(kept, *breaker, ordered, *sessions, now)?),
+            Command::Standing => Answer::Standing(breaker::standing(kept)?),
             Command::Release => {
-                breaker::release(shelf, now)?;
+                breaker::release(kept, now)?;
                 Answer::Released(self.perform_some(limits::OPERATOR_WORK).await?)
             }
-            Command::Discard => Answer::Discarded(breaker::discard(shelf)?),
+            Command::Discard => Answer::Discarded(breaker::discard(kept)?),
         })
     }
 

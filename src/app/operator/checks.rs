@@ -35,7 +35,8 @@ use Outcome::{Fail, Pass, Unknown, Warn};
 
 #[derive(Serialize)]
 struct Check {
-    check: &'static str,
+    #[serde(rename = "check")]
+    name: &'static str,
     outcome: Outcome,
     detail: String,
 }
@@ -44,9 +45,9 @@ struct Check {
 struct Checks(Vec<Check>);
 
 impl Checks {
-    fn add(&mut self, check: &'static str, outcome: Outcome, detail: impl Into<String>) {
+    fn add(&mut self, name: &'static str, outcome: Outcome, detail: impl Into<String>) {
         self.0.push(Check {
-            check,
+            name,
             outcome,
             detail: detail.into(),
         });

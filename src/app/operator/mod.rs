@@ -60,6 +60,8 @@ pub struct Request<'a, B> {
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
+    /// `Allow`, for 405.
+    pub allow: Option<&'static str>,
     /// The body.
     pub body: Value,
 }
@@ -70,7 +72,7 @@ enum Failure {
     Unauthorized,
     Forbidden,
     NotFound,
-    MethodNotAllowed,
+    MethodNotAllowed(&'static str),
     BadRequest(&'static str),
     NotConfirmed,
     Unavailable(Unavailable),
@@ -100,7 +102,7 @@ impl From<Failure> for Answer {
             Failure::Unauthorized => (401, "unauthorized"),
             Failure::Forbidden => (403, "forbidden"),
             Failure::NotFound => (404, "not_found"),
-            Failure::MethodNotAllowed => (405, "method_not_allowed"),
+            Failure::MethodNotAllowed(_) => (405, "method_not_allowed"),
             Failure::BadRequest(_) => (400, "bad_request"),
             Failure::NotConfirmed => (409, "confirmation_invalid"),
             Failure::Unavailable(_) => (503, "unavailable"),
@@ -112,7 +114,15 @@ impl From<Failure> for Answer {
             Failure::Unavailable(Unavailable(code)) => json!({ "error": error, "code": code }),
             _ => json!({ "error": error }),
         };
-        Self { status, body }
+        let allow = match failure {
+            Failure::MethodNotAllowed(needed) => Some(needed),
+            _ => None,
+        };
+        Self {
+            status,
+            allow,
+            body,
+        }
     }
 }
 
@@ -174,7 +184,11 @@ impl<'a, W: World, B: Backends, D: Desks> Office<'a, W, B, D> {
     /// Answers a request.
     pub async fn answer(&self, request: Request<'_, impl Stream>) -> Answer {
         match self.obey(request).await {
-            Ok(body) => Answer { status: 200, body },
+            Ok(body) => Answer {
+                status: 200,
+                allow: None,
+                body,
+            },
             Err(failure) => {
                 let code = match failure {
                     Failure::Unauthorized => Some("operator_unauthorized"),
@@ -210,7 +224,7 @@ impl<'a, W: World, B: Backends, D: Desks> Office<'a, W, B, D> {
             _ => return Err(Failure::NotFound),
         };
         if request.method != needed {
-            return Err(Failure::MethodNotAllowed);
+            return Err(Failure::MethodNotAllowed(needed));
         }
         if needed == "GET" {
             if request.path == "/overview" {

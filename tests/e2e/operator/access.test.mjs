@@ -196,6 +196,14 @@ describe("another site's page", () => {
   });
 });
 
+test('a method that is not for a path is refused, and the right one named', async () => {
+  for (const [path, method, allow] of [['/overview', 'POST', 'GET'], ['/end', 'GET', 'POST'], ['/held', 'DELETE', 'POST']]) {
+    const answer = await world.api(path, undefined, { method });
+    assert.deepEqual([answer.status, answer.json], [405, { error: 'method_not_allowed' }]);
+    assert.equal(answer.headers.allow, allow);
+  }
+});
+
 describe('the pages', () => {
   test('need no credentials, and may run nothing but their own scripts', async () => {
     const { status, headers } = await world.request('/.edge-logout/operator');

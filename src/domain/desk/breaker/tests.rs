@@ -8,7 +8,7 @@ use crate::{
 
 const BREAKER: Breaker = Breaker {
     sessions: 10,
-    span: Duration::from_secs(60),
+    span: Duration::from_mins(1),
 };
 
 fn ordered(who: &str) -> Ordered {
