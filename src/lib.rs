@@ -72,7 +72,7 @@ mod layers {
     /// Codes of the log and fields of the configuration are words with underscores.
     #[test]
     fn the_readme_names_every_code_and_field() {
-        const NOT_FOR_OPERATORS: [&str; 21] = [
+        const NOT_FOR_OPERATORS: [&str; 22] = [
             // A claim of Cloudflare Access.
             "common_name",
             // Of the specifications.
@@ -88,6 +88,7 @@ mod layers {
             "invalid_request",
             "logout_token",
             "mtls_endpoint_aliases",
+            "refresh_token",
             "self_signed_tls_client_auth",
             "signed_metadata",
             "temporarily_unavailable",

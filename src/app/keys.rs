@@ -113,14 +113,22 @@ pub async fn metadata(
     issuer: &Issuer,
     url: &HttpUrl,
 ) -> Result<Rc<Metadata>, Unavailable> {
-    let now = world.now();
-    let (known, is_due) = world.with_key_cache(&issuer.issuer, |cache| cache.metadata(now));
-    if let Some(known) = known.clone().filter(|_| !is_due) {
-        return Ok(known);
+    let deadline = world.now().plus(limits::OP_FETCH);
+    loop {
+        let now = world.now();
+        let (known, is_due) = world.with_key_cache(&issuer.issuer, |cache| cache.metadata(now));
+        if is_due {
+            let fetched = fetch_metadata(world, issuer, url, limits::OP_FETCH);
+            let fetched = within(world, limits::OP_FETCH, fetched).await;
+            return fetched.or_else(|unavailable| known.ok_or(unavailable));
+        }
+        match known {
+            Some(known) => return Ok(known),
+            None if now >= deadline => return Err(Unavailable("op_unreachable")),
+            // Somebody else has just asked.
+            None => world.sleep(limits::KEY_SET_POLL).await,
+        }
     }
-    let fetched = fetch_metadata(world, issuer, url, limits::OP_FETCH);
-    let fetched = within(world, limits::OP_FETCH, fetched).await;
-    fetched.or_else(|unavailable| known.ok_or(unavailable))
 }
 
 async fn fetch_metadata(

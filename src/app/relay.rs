@@ -12,8 +12,10 @@ use super::{
 };
 use crate::domain::{
     authorization_code::CodeKey,
-    config::{App, KeySource},
-    form, limits,
+    config::{App, KeySource, SessionSid},
+    form,
+    key_cache::Wanted,
+    limits,
     token_endpoint::{self, Grant, NotRelayed, TokenRequest},
     url::HttpUrl,
 };
@@ -116,12 +118,20 @@ async fn relay<E: TokenEndpoint>(
 ) -> Result<E::Reply, Stopped> {
     let (grant, body) = read(world, app, incoming).await?;
     let url = its_token_endpoint(world, app).await?;
+    if let Grant::Code(_) = grant {
+        // Without them the code would be spent in vain.
+        find_keys(world, app).await?;
+    }
     let asked = endpoint.ask(&url, body);
     let reply = within(world, limits::TOKEN_ENDPOINT, asked).await?;
-    if let Grant::Code(code) = grant
-        && (200..300).contains(&reply.status())
-    {
-        remember(world, codes, app, &code, reply.body()).await?;
+    if (200..300).contains(&reply.status()) {
+        match grant {
+            Grant::Code(code) => remember(world, codes, app, &code, reply.body()).await?,
+            Grant::Other if token_endpoint::id_token(reply.body()).is_ok() => {
+                return Err(NotRelayed::NoCallback.into());
+            }
+            Grant::Refresh | Grant::Other => {}
+        }
     }
     Ok(reply)
 }
@@ -167,12 +177,29 @@ async fn remember(
         Err(NotVerified::Refused(refusal)) => return Err(NotRelayed::IdToken(refusal).into()),
         Err(NotVerified::Unavailable(unavailable)) => return Err(unavailable.into()),
     };
+    if login.sid.is_none() && app.session_sid == SessionSid::Required {
+        return Err(NotRelayed::SidMissing.into());
+    }
     let redeemed = codes.redeem(code, login);
     if !within(world, limits::BACK_CHANNEL_DEADLINE, redeemed).await? {
         return Err(NotRelayed::NoCallback.into());
     }
     world.record(&Event::new("login_relayed", Some(app)).of(login.subject.0.short()));
     Ok(())
+}
+
+async fn find_keys(world: &impl World, app: &App) -> Result<(), Unavailable> {
+    let arrived = world.now();
+    let any = Wanted {
+        key_id: None,
+        algorithm: app.issuer.id_token_alg,
+        arrived,
+        newer_than: None,
+    };
+    let deadline = arrived.plus(limits::BACK_CHANNEL_DEADLINE);
+    keys::find(world, &app.issuer, &any, deadline)
+        .await
+        .map(drop)
 }
 
 async fn its_token_endpoint(world: &impl World, app: &App) -> Result<HttpUrl, Unavailable> {

@@ -13,51 +13,61 @@ use super::{authorization_code::CodeKey, config::App, refusal::Refusal};
 /// redeems the code.
 ///
 /// # Errors
-/// [`Refusal::ResponseAmbiguous`] if there are several.
+/// [`Refusal::ResponseAmbiguous`] if some server could read another one.
 pub fn code(app: &App, query: &str, form: Option<&[u8]>) -> Result<Option<CodeKey>, Refusal> {
-    let mut codes = fields(query, form).filter_map(|(name, value)| match name.as_ref() {
-        "code" => Some(value.into_owned()),
-        "response" => code_in(&value),
-        _ => None,
-    });
-    let code = codes.next().filter(|code| !code.is_empty());
-    match codes.next() {
-        None => Ok(code.map(|code| CodeKey::of(app, &code))),
-        Some(_) => Err(Refusal::ResponseAmbiguous),
-    }
+    let code = only("code", query, form)?.map(Cow::into_owned);
+    let response = only("response", query, form)?;
+    let code = match (code, response.and_then(|response| code_in(&response))) {
+        (Some(_), Some(_)) => return Err(Refusal::ResponseAmbiguous),
+        (code, in_response) => code.or(in_response),
+    };
+    Ok(code
+        .filter(|code| !code.is_empty())
+        .map(|code| CodeKey::of(app, &code)))
 }
 
 /// The ID token in the form of a callback request, if it has one.
 ///
 /// # Errors
-/// [`Refusal::ResponseAmbiguous`] if some server could read another one: it stands there several
-/// times, in the query, or under a name that only some servers take for `id_token`.
+/// [`Refusal::ResponseAmbiguous`] if some server could read another one, or one in the query.
 pub fn id_token(query: &str, form: Option<&[u8]>) -> Result<Option<String>, Refusal> {
-    let mut tokens = fields("", form).filter(|(name, _)| may_be_id_token(name));
-    let token = tokens.next();
-    let is_ambiguous = tokens.next().is_some()
-        || token.as_ref().is_some_and(|(name, _)| name != "id_token")
-        || fields(query, None).any(|(name, _)| may_be_id_token(&name));
-    if is_ambiguous {
+    if only("id_token", query, None)?.is_some() {
         return Err(Refusal::ResponseAmbiguous);
     }
-    Ok(token.map(|(_, value)| value.into_owned()))
+    Ok(only("id_token", "", form)?.map(Cow::into_owned))
 }
 
-fn fields<'a>(
+/// The value of a field that stands there once, under its own name.
+fn only<'a>(
+    name: &str,
     query: &'a str,
     form: Option<&'a [u8]>,
-) -> impl Iterator<Item = (Cow<'a, str>, Cow<'a, str>)> {
-    let query = query.strip_prefix('?').unwrap_or(query);
-    form_urlencoded::parse(query.as_bytes()).chain(form_urlencoded::parse(form.unwrap_or_default()))
+) -> Result<Option<Cow<'a, str>>, Refusal> {
+    let query = query.strip_prefix('?').unwrap_or(query).as_bytes();
+    let texts = [query, form.unwrap_or_default()];
+    let mut read = texts
+        .into_iter()
+        .flat_map(form_urlencoded::parse)
+        .filter(|(field, _)| field == name);
+    let value = read.next().map(|(_, value)| value);
+    // For some servers a semicolon separates fields, too.
+    let generously = texts
+        .into_iter()
+        .flat_map(|text| text.split(|byte| *byte == b';'))
+        .flat_map(form_urlencoded::parse)
+        .filter(|(field, _)| may_be(name, field));
+    if generously.count() != usize::from(value.is_some()) {
+        return Err(Refusal::ResponseAmbiguous);
+    }
+    Ok(value)
 }
 
 /// Servers ignore case (ASP.NET), blanks around a name, what follows `[`, and take `.` and ` ` for
 /// `_` (PHP).
-fn may_be_id_token(name: &str) -> bool {
-    let name = name.split(['[', '\0']).next().unwrap_or_default();
-    let name = name.trim().replace(['.', ' ', '+'], "_");
-    name.eq_ignore_ascii_case("id_token")
+fn may_be(name: &str, field: &str) -> bool {
+    let field = field.split(['[', '\0']).next().unwrap_or_default();
+    let field = field.trim().replace(['.', ' '], "_");
+    field.eq_ignore_ascii_case(name)
 }
 
 fn code_in(response: &str) -> Option<String> {
@@ -92,7 +102,6 @@ mod tests {
             "",
             "?error=access_denied&state=s",
             "?code=",
-            "?Code=x",
             "?response=x",
             "?response=a.b.c.d.e",
         ] {
@@ -101,6 +110,10 @@ mod tests {
         for (query, form) in [
             ("?code=a&code=b", None),
             ("?code=a&code=a", None),
+            ("?Code=a", None),
+            ("?state=s;code=a", None),
+            ("?code=a&%20code=b", None),
+            ("?code[]=a", None),
             ("?code=a", Some(&b"code=a"[..])),
             ("?code=a&response=e30.eyJjb2RlIjoiYSJ9.x", None),
         ] {
@@ -126,6 +139,7 @@ mod tests {
             ("", b"id.token=a"),
             ("", b"id_token[]=a"),
             ("", b"+id_token=a"),
+            ("", b"state=s;id_token=a"),
             ("", b"id_token=a&id%20token=b"),
         ] {
             let form_text = String::from_utf8_lossy(form);

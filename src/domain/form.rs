@@ -31,6 +31,18 @@ pub fn check_head(
     Ok(())
 }
 
+/// Whether a form's `charset`, if it names one, leaves ASCII as it is.
+#[must_use]
+pub fn is_ascii_compatible(content_type: &str) -> bool {
+    const KNOWN: [&str; 4] = ["utf-8", "us-ascii", "iso-8859-1", "windows-1252"];
+    content_type.split(';').skip(1).all(|parameter| {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let value = value.trim().trim_matches('"');
+        !name.trim().eq_ignore_ascii_case("charset")
+            || KNOWN.iter().any(|known| known.eq_ignore_ascii_case(value))
+    })
+}
+
 /// The one `logout_token` of the form; other fields are ignored.
 ///
 /// # Errors

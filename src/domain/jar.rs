@@ -142,26 +142,6 @@ impl Jar {
         Self::of(held.collect())
     }
 
-    /// Withholds the app's session cookies that are some session's, or may be; gives the sessions of
-    /// which the request says nothing any more.
-    pub fn leave_sessions(&mut self, app: &App) -> Vec<Session> {
-        let before = self.sessions();
-        let count = self.cookies.len();
-        self.cookies.retain(|(name, held)| match held {
-            Held::Plain(_) => true,
-            Held::Unsealed(_) => false,
-            Held::Sealed(sealed) => {
-                sealed.owner().session.is_none() || !app.session_cookies.contain(name)
-            }
-        });
-        self.is_untouched &= count == self.cookies.len();
-        let left = self.sessions();
-        before
-            .into_iter()
-            .filter(|session| !left.contains(session))
-            .collect()
-    }
-
     fn of(held: Vec<(&str, Option<Held>)>) -> Self {
         Self {
             is_untouched: held
@@ -268,13 +248,15 @@ impl Jar {
             })
     }
 
-    /// The unbound owner from which a value of that name that rolls takes its age: the oldest.
+    /// The unbound owner from which a value of that name that rolls takes its age: the oldest. What a
+    /// login path set a moment ago may go on under another name.
     #[must_use]
     pub fn unbound(&self, name: &str, standing: &Standing, now: Timestamp) -> Option<Owner> {
         self.going_along(standing, now)
-            .filter(|(sealed_name, _)| *sealed_name == name)
-            .map(|(_, sealed)| *sealed.owner())
-            .filter(|owner| owner.session.is_none())
+            .map(|(sealed_name, sealed)| (sealed_name, *sealed.owner()))
+            .filter(|(_, owner)| owner.session.is_none())
+            .filter(|(sealed_name, owner)| *sealed_name == name || owner.at_login)
+            .map(|(_, owner)| owner)
             .min_by_key(|owner| (!owner.at_login, owner.since))
     }
 
@@ -419,6 +401,7 @@ pub fn is_taken_over(
         .session
         .is_some_and(|held| held.subject == named.subject && held.id != named.id);
     let is_waiting = owner.at_login
+        && app.announce.is_made_by_the_app()
         && now < owner.since.plus(limits::LATE_ANNOUNCEMENT)
         && app.session_cookies.contain(name);
     is_theirs || is_waiting

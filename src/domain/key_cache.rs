@@ -17,6 +17,7 @@ pub struct KeyCache {
     last_fetch: Option<Timestamp>,
     retries: Vec<Timestamp>,
     metadata: Option<(Rc<Metadata>, Timestamp)>,
+    asked_for_metadata: Option<Timestamp>,
 }
 
 #[derive(Debug)]
@@ -52,14 +53,19 @@ pub enum Next {
 }
 
 impl KeyCache {
-    /// The last good metadata document, and whether it is time to ask for another.
+    /// The last good metadata document, and whether another is to be asked for now; notes it.
     #[must_use]
-    pub fn metadata(&self, now: Timestamp) -> (Option<Rc<Metadata>>, bool) {
-        let Some((metadata, fetched_at)) = &self.metadata else {
-            return (None, true);
-        };
-        let is_old = now >= fetched_at.plus(limits::KEY_SET_LIFETIME);
-        (Some(metadata.clone()), is_old)
+    pub fn metadata(&mut self, now: Timestamp) -> (Option<Rc<Metadata>>, bool) {
+        let known = self.metadata.as_ref();
+        let is_old = |fetched_at: Timestamp| now >= fetched_at.plus(limits::KEY_SET_LIFETIME);
+        let has_cooled_down = |asked: Timestamp| now >= asked.plus(limits::KEY_SET_COOL_DOWN);
+        let is_due = known.is_none_or(|(_, fetched_at)| is_old(*fetched_at))
+            && self.asked_for_metadata.is_none_or(has_cooled_down);
+        let known = known.map(|(metadata, _)| metadata.clone());
+        if is_due {
+            self.asked_for_metadata = Some(now);
+        }
+        (known, is_due)
     }
 
     /// Takes a metadata document that was fetched at `now`.

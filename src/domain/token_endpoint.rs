@@ -1,7 +1,7 @@
 //! Requests to a token endpoint and its answers (RFC 6749 sections 3.2, 4.1.3 and 5, `OpenID`
 //! Connect Core sections 3.1.3 and 9).
 
-use base64ct::{Base64, Base64UrlUnpadded, Encoding as _};
+use base64ct::{Base64Unpadded, Base64UrlUnpadded, Encoding as _};
 use serde::Deserialize;
 
 use super::{authorization_code::CodeKey, config::App, refusal::Refusal, url};
@@ -24,7 +24,9 @@ pub struct TokenRequest<'a> {
 pub enum Grant {
     /// A login: it redeems this code.
     Code(CodeKey),
-    /// Something else, such as fresh tokens: it begins no session.
+    /// Fresh tokens.
+    Refresh,
+    /// Something else. An ID token that comes of it would be a login that nobody could bind.
     Other,
 }
 
@@ -50,7 +52,9 @@ pub enum NotRelayed {
     IdTokenMissing,
     /// The ID token is wrong.
     IdToken(Refusal),
-    /// No callback request with this code waits at the gate.
+    /// It has no `sid`, and the app's logins need one.
+    SidMissing,
+    /// No callback request with this code waits at the gate, or there is no code.
     NoCallback,
 }
 
@@ -67,6 +71,7 @@ impl NotRelayed {
             Self::ProofForRelay => "proof_for_relay",
             Self::GrantMalformed => "grant_malformed",
             Self::IdTokenMissing => "id_token_missing",
+            Self::SidMissing => "login_without_sid",
             Self::NoCallback => "code_without_callback",
         }
     }
@@ -80,7 +85,9 @@ impl NotRelayed {
             }
             Self::OtherClient | Self::Authentication | Self::AssertionForRelay => "invalid_client",
             Self::ProofForRelay => "invalid_dpop_proof",
-            Self::IdTokenMissing | Self::IdToken(_) | Self::NoCallback => "invalid_grant",
+            Self::IdTokenMissing | Self::IdToken(_) | Self::SidMissing | Self::NoCallback => {
+                "invalid_grant"
+            }
         }
     }
 }
@@ -95,7 +102,9 @@ impl TokenRequest<'_> {
             return Err(NotRelayed::ProofForRelay);
         }
         let field = |name: &str| {
-            let mut values = form_urlencoded::parse(self.body).filter(|(field, _)| field == name);
+            // What is empty counts as left out (RFC 6749 section 3.2).
+            let mut values = form_urlencoded::parse(self.body)
+                .filter(|(field, value)| field == name && !value.is_empty());
             let value = values.next().map(|(_, value)| value);
             match values.next() {
                 None => Ok(value),
@@ -129,11 +138,10 @@ impl TokenRequest<'_> {
             return Err(NotRelayed::AssertionForRelay);
         }
         match (grant_type.as_deref(), code) {
-            (Some("authorization_code"), Some(code)) if !code.is_empty() => {
-                Ok(Grant::Code(CodeKey::of(app, &code)))
-            }
+            (Some("authorization_code"), Some(code)) => Ok(Grant::Code(CodeKey::of(app, &code))),
             // A server that does not look at the type would take the code.
             (Some("authorization_code"), _) | (_, Some(_)) => Err(NotRelayed::GrantMalformed),
+            (Some("refresh_token"), None) => Ok(Grant::Refresh),
             _ => Ok(Grant::Other),
         }
     }
@@ -144,9 +152,11 @@ fn basic_user(credentials: &str) -> Option<String> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return None;
     }
-    let decoded = Base64::decode_vec(credentials.trim()).ok()?;
-    let decoded = String::from_utf8(decoded).ok()?;
-    decoded.split_once(':').map(|(user, _)| user.to_owned())
+    let credentials = credentials.trim().trim_end_matches('=');
+    let decoded = Base64Unpadded::decode_vec(credentials).ok()?;
+    // The secret may be in any encoding.
+    let end = decoded.iter().position(|byte| *byte == b':')?;
+    Some(String::from_utf8_lossy(decoded.get(..end)?).into_owned())
 }
 
 /// A client's assertion (RFC 7523 section 3), as far as it says who it is of and for whom. The OP
@@ -192,6 +202,7 @@ pub fn id_token(body: &[u8]) -> Result<String, NotRelayed> {
     struct Tokens {
         id_token: String,
     }
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     // A derived struct would take an array for an object.
     let is_object = body.trim_ascii_start().starts_with(b"{");
     let tokens: Option<Tokens> = is_object

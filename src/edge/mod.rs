@@ -20,6 +20,7 @@ mod webcrypto;
 
 use std::rc::Rc;
 
+use futures_channel::oneshot;
 use js_sys::Promise;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::future_to_promise;
@@ -32,6 +33,7 @@ use crate::{
         logout,
     },
     domain::{
+        config::App,
         route::{self, Place},
         url::RequestUrl,
     },
@@ -72,15 +74,6 @@ async fn serve(
     let Some(target) = RequestUrl::parse(&url) else {
         return http::plain(400, "Bad request.\n");
     };
-    let seen = proxy::Seen::of(&request);
-    let behind = |origin, announcement| proxy::Behind {
-        request: &request,
-        target: &target,
-        origin,
-        announcement,
-        env: &bindings.env,
-        world: &bindings.world,
-    };
     match route::locate(&bindings.config, target.host, target.path) {
         Place::TokenEndpoint(app) => relay::token(&bindings, app, &request).await,
         Place::Metadata(app) => relay::metadata(&bindings, app, &request, &target).await,
@@ -92,29 +85,53 @@ async fn serve(
         Place::Ambiguous => http::plain(400, "Ambiguous path.\n"),
         Place::BackChannel(app) => back_channel::receive(&bindings, &context, app, request).await,
         Place::Unmatched(rule) => {
+            let seen = proxy::Seen::of(&request);
             let unmatched = Unmatched {
                 world: &bindings.world,
                 config: &bindings.config,
                 request: seen.as_request(&target),
             };
-            let behind = behind(&rule.origin, None);
+            let behind = proxy::Behind::of(&bindings, &request, &target, &rule.origin, None);
             let served = unmatched.serve(&behind).await;
             pages::deliver(&bindings, &seen, served, &behind, None).await
         }
-        Place::App(app, prefix) => {
-            let front = Front {
-                world: &bindings.world,
-                sessions: &bindings.sessions(app),
-                codes: &bindings.codes,
-                config: &bindings.config,
-                app,
-                request: seen.as_request(&target),
-            };
-            let behind = behind(&app.origin, app.announcement_header());
-            let served = front.serve(&behind).await;
-            pages::deliver(&bindings, &seen, served, &behind, Some((app, prefix))).await
+        Place::App(app, prefix) if app.is_called_back_at(target.path) => {
+            let (bindings, app, prefix) = (bindings.clone(), app.clone(), prefix.to_owned());
+            let url = url.clone();
+            let (answered, answer) = oneshot::channel();
+            // Whatever the client does, the answer of the app decides what its code was good for.
+            context.wait_until(async move {
+                if let Some(target) = RequestUrl::parse(&url) {
+                    let _ = answered.send(gate(&bindings, &request, &target, &app, &prefix).await);
+                }
+            });
+            let lost = |_| http::plain(500, "Internal error.\n");
+            answer.await.unwrap_or_else(lost)
         }
+        Place::App(app, prefix) => gate(&bindings, &request, &target, app, prefix).await,
     }
+}
+
+async fn gate(
+    bindings: &Bindings,
+    request: &web_sys::Request,
+    target: &RequestUrl<'_>,
+    app: &App,
+    prefix: &str,
+) -> worker::Result<web_sys::Response> {
+    let seen = proxy::Seen::of(request);
+    let front = Front {
+        world: &bindings.world,
+        sessions: &bindings.sessions(app),
+        codes: &bindings.codes,
+        config: &bindings.config,
+        app,
+        request: seen.as_request(target),
+    };
+    let announcement = app.announcement_header();
+    let behind = proxy::Behind::of(bindings, request, target, &app.origin, announcement);
+    let served = front.serve(&behind).await;
+    pages::deliver(bindings, &seen, served, &behind, Some((app, prefix))).await
 }
 
 /// The cron trigger: tidies up after past logouts, where KV is all there is.

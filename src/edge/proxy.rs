@@ -6,7 +6,7 @@ use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
 use web_sys::{AbortSignal, Headers, RequestInit, RequestRedirect, Response, ResponseInit};
 use worker::Env;
 
-use super::{back_channel::Stream, http, runtime::Runtime};
+use super::{back_channel::Stream, bindings::Bindings, http, runtime::Runtime};
 use crate::{
     app::{
         front::{self, Changes, CookieHeader, Forward, Origin, Reply},
@@ -72,13 +72,13 @@ impl Seen {
 
 /// What is behind the gate.
 pub(super) struct Behind<'a> {
-    pub(super) request: &'a web_sys::Request,
-    pub(super) target: &'a RequestUrl<'a>,
-    pub(super) origin: &'a config::Origin,
+    request: &'a web_sys::Request,
+    target: &'a RequestUrl<'a>,
+    origin: &'a config::Origin,
     /// The header in which the app announces logins: a client's copy might be reflected.
-    pub(super) announcement: Option<&'a str>,
-    pub(super) env: &'a Env,
-    pub(super) world: &'a Runtime,
+    announcement: Option<&'a str>,
+    env: &'a Env,
+    world: &'a Runtime,
 }
 
 /// Headers that make an answer depend on what the client has already.
@@ -91,7 +91,24 @@ const CONDITIONS: [&str; 6] = [
     "range",
 ];
 
-impl Behind<'_> {
+impl<'a> Behind<'a> {
+    pub(super) const fn of(
+        bindings: &'a Bindings,
+        request: &'a web_sys::Request,
+        target: &'a RequestUrl<'a>,
+        origin: &'a config::Origin,
+        announcement: Option<&'a str>,
+    ) -> Self {
+        Self {
+            request,
+            target,
+            origin,
+            announcement,
+            env: &bindings.env,
+            world: &bindings.world,
+        }
+    }
+
     /// The request to send. Both constructors keep body, method and `redirect: manual`: the app's
     /// redirects are for the browser.
     fn rewrite(&self, forward: &Forward) -> Result<web_sys::Request, JsValue> {
@@ -246,11 +263,15 @@ impl Origin for Behind<'_> {
     type Reply = Answer;
 
     async fn form(&self) -> Result<Option<Vec<u8>>, Refusal> {
+        if self.request.body().is_none() {
+            return Ok(None);
+        }
         let headers = self.request.headers();
         let header = |name| http::header(&headers, name);
         let (kind, coding) = (header("content-type"), header("content-encoding"));
-        if form::check_head("POST", kind.as_deref(), coding.as_deref()).is_err() {
-            return Ok(None);
+        form::check_head("POST", kind.as_deref(), coding.as_deref())?;
+        if !kind.is_some_and(|kind| form::is_ascii_compatible(&kind)) {
+            return Err(Refusal::ContentType);
         }
         let copy = self.request.clone().map_err(|_| Refusal::BodyUnreadable)?;
         let body = Stream(copy.body());

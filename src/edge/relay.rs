@@ -1,13 +1,13 @@
 //! The relay, as HTTP.
 
 use js_sys::{ArrayBuffer, Uint8Array};
-use wasm_bindgen::JsCast;
+use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{
     AbortSignal, Headers, Request, RequestInit, RequestRedirect, Response, ResponseInit,
 };
 use worker::Result;
 
-use super::{back_channel::Stream, bindings::Bindings, http};
+use super::{back_channel::Stream, bindings::Bindings, http, pages};
 use crate::{
     app::{
         ports::Unavailable,
@@ -20,28 +20,31 @@ use crate::{
     },
 };
 
-/// Headers of the request that are of the way here, and none of the OP's business.
-const OF_THE_WAY: [&str; 10] = [
-    "accept-encoding",
-    "cdn-loop",
-    "connection",
-    "content-length",
-    "cookie",
-    "forwarded",
-    "host",
-    "transfer-encoding",
-    "true-client-ip",
-    "x-real-ip",
+/// Headers of the request that go on: all that a token request needs.
+const ASKED: [&str; 4] = ["accept", "authorization", "content-type", "user-agent"];
+
+/// Headers of the answer that come back. Others would be the app's: it answers on the app's host.
+const ANSWERED: [&str; 5] = [
+    "cache-control",
+    "content-type",
+    "pragma",
+    "retry-after",
+    "www-authenticate",
 ];
 
-/// Headers of the answer that are not the app's: cookies of the OP, and how the body was sent.
-const OF_THE_OP: [&str; 5] = [
-    "connection",
-    "content-encoding",
-    "content-length",
-    "set-cookie",
-    "transfer-encoding",
-];
+/// What the runtime undoes.
+const CODINGS: [&str; 3] = ["br", "gzip", "identity"];
+
+/// A copy of some of the headers.
+fn only(names: &[&str], headers: &Headers) -> std::result::Result<Headers, JsValue> {
+    let copy = Headers::new()?;
+    for name in names {
+        if let Some(value) = http::header(headers, name) {
+            copy.set(name, &value)?;
+        }
+    }
+    Ok(copy)
+}
 
 struct Op<'a> {
     request: &'a Request,
@@ -67,17 +70,7 @@ impl TokenEndpoint for Op<'_> {
 
     async fn ask(&self, url: &HttpUrl, body: Vec<u8>) -> std::result::Result<Reply, Unavailable> {
         let unreachable = Unavailable("token_endpoint_unreachable");
-        let headers =
-            Headers::new_with_headers(&self.request.headers()).map_err(|_| unreachable)?;
-        for name in http::names(&headers) {
-            let is_of_the_way = OF_THE_WAY.contains(&name.as_str())
-                || ["cf-", "x-forwarded-", "edge-logout-"]
-                    .iter()
-                    .any(|beginning| name.starts_with(beginning));
-            if is_of_the_way {
-                headers.delete(&name).map_err(|_| unreachable)?;
-            }
-        }
+        let headers = only(&ASKED, &self.request.headers()).map_err(|_| unreachable)?;
         let init = RequestInit::new();
         init.set_method("POST");
         init.set_headers(&headers);
@@ -89,8 +82,12 @@ impl TokenEndpoint for Op<'_> {
             .await
             .map_err(|_| unreachable)?
             .unchecked_into();
-        if (300..400).contains(&response.status()) {
-            return Err(Unavailable("token_endpoint_redirects"));
+        let coding = http::header(&response.headers(), "content-encoding");
+        let is_readable = coding.is_none_or(|coding| CODINGS.contains(&coding.as_str()));
+        match response.status() {
+            300..400 => return Err(Unavailable("token_endpoint_redirects")),
+            200..600 if is_readable => {}
+            _ => return Err(unreachable),
         }
         let body = http::read_all(response.body(), limits::TOKEN_ANSWER_BYTES).await;
         let body = body.map_err(|unread| match unread {
@@ -118,19 +115,12 @@ pub(super) async fn token(bindings: &Bindings, app: &App, request: &Request) -> 
     match relay::token(&bindings.world, &bindings.codes, &op, app, incoming).await {
         Relayed::Reply(reply) => deliver(&reply),
         Relayed::Refused(refused) => error(400, refused.error(), refused.code()),
-        Relayed::Unavailable(Unavailable(code)) => {
-            let response = error(503, "temporarily_unavailable", code)?;
-            response.headers().set("Retry-After", "2")?;
-            Ok(response)
-        }
+        Relayed::Unavailable(Unavailable(code)) => error(503, "temporarily_unavailable", code),
     }
 }
 
 fn deliver(reply: &Reply) -> Result<Response> {
-    let headers = Headers::new_with_headers(&reply.response.headers())?;
-    for name in OF_THE_OP {
-        headers.delete(name)?;
-    }
+    let headers = only(&ANSWERED, &reply.response.headers())?;
     let init = ResponseInit::new();
     init.set_status(reply.status());
     init.set_headers(&headers);
@@ -139,6 +129,7 @@ fn deliver(reply: &Reply) -> Result<Response> {
     let body = (!reply.body.is_empty()).then_some(&body);
     let response =
         Response::new_with_opt_buffer_source_and_init(body.map(JsCast::unchecked_ref), &init)?;
+    pages::secure(&response)?;
     Ok(response)
 }
 
@@ -153,6 +144,7 @@ fn json(status: u16, body: &str) -> Result<Response> {
     let headers = response.headers();
     headers.set("Content-Type", "application/json")?;
     headers.set("Cache-Control", "no-store")?;
+    pages::secure(&response)?;
     Ok(response)
 }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { startWorld } from './support/world.mjs';
+import { MODE, startWorld } from './support/world.mjs';
 
 const RELAY = '/.edge-logout/relay/SHOP';
 const FORM = 'application/x-www-form-urlencoded';
@@ -126,6 +126,7 @@ describe('a login through the relay', () => {
         'content-encoding': 'gzip',
         'set-cookie': 'op=1',
         'x-op': 'yes',
+        'strict-transport-security': 'max-age=1',
         pragma: 'no-cache',
       });
       res.end(gzipSync(answered));
@@ -156,8 +157,11 @@ describe('a login through the relay', () => {
     const [answer] = heard;
     assert.equal(answer.body.toString(), answered);
     assert.equal(answer.headers['content-type'], 'application/json;charset=UTF-8');
-    assert.equal(answer.headers['x-op'], 'yes');
-    assert.equal(answer.headers['set-cookie'], undefined, 'cookies of the OP are the OP’s');
+    assert.equal(answer.headers.pragma, 'no-cache');
+    for (const name of ['set-cookie', 'x-op', 'strict-transport-security']) {
+      assert.equal(answer.headers[name], undefined, 'on the app’s host that would be the app’s');
+    }
+    assert.match(answer.headers['content-security-policy'], /default-src 'none'/);
     assert.match((await codes()).join(), /login_relayed,session_began/);
   });
 
@@ -245,7 +249,7 @@ describe('nobody is logged in', () => {
     const code = unique();
     world.app = app({ redeems: () => {}, status: 200 });
     const answer = await callback(`code=${code}`);
-    assert.match(cookieOf(answer), /^shop\.sid=el1\./, 'for a minute');
+    assert.match(cookieOf(answer), /^shop\.sid=el1\./);
     await redeem(grant(code));
     await refusedWith('code_without_callback');
   });
@@ -312,11 +316,67 @@ describe('nobody is logged in', () => {
   }
 
   test('where the app shows a page instead', async () => {
-    world.app = app({ status: 403 });
+    world.app = async (req, res) => {
+      await redeem(grant(new URL(req.url, 'http://app.test').searchParams.get('code')));
+      res.writeHead(403).end('not you');
+    };
     const answer = await callback(`code=${unique()}`);
     assert.equal(answer.status, 403);
-    assert.deepEqual(await codes(), ['login_relayed', 'announcement_not_counted']);
+    assert.equal(answer.body.toString(), 'not you');
+    assert.deepEqual(await codes(), ['login_relayed']);
     await assertNobody();
+  });
+
+  test('where another user is signed in: that session ends, too', async () => {
+    const cookie = cookieOf(await callback(`code=${unique()}`));
+    await codes();
+    op.token = answerWith(async () => ({ id_token: await op.idToken({ sub: 'user-subject', sid: 's2' }) }));
+    // An app that refuses the login may set the cookie of the session anew.
+    world.app = app({ value: 'secret of alice' });
+    const answer = await callback(`code=${unique()}`, { headers: { cookie } });
+    assert.equal(answer.status, 409);
+    assert.match(answer.setCookies.join(), /^shop\.sid=;.*Max-Age=0/i);
+    assert.deepEqual(await codes(), ['login_relayed', 'session_replaced', 'login_as_another_user']);
+    const sessions = Object.keys(await world.contents()).filter((key) => key.startsWith('session/'));
+    assert.deepEqual(sessions, []);
+    // KV alone knows of it by what is missing, which counts three minutes later.
+    if (MODE === 'ledger') assert.equal(await sent(cookie), undefined);
+  });
+
+  test('by a login path in another spelling', async () => {
+    for (const path of ['/shop/%63allback', '/shop/Callback', '/shop//callback', '/shop/callback;x=y']) {
+      const answer = await world.request(`${path}?code=${unique()}`);
+      assert.equal(answer.status, 400, path);
+      assert.deepEqual(await codes(), ['authorization_response_ambiguous']);
+    }
+    assert.deepEqual(seen, []);
+  });
+
+  test('where the browser hangs up', async () => {
+    const code = unique();
+    await world.calls();
+    let isAsked;
+    const asking = new Promise((resolve) => (isAsked = resolve));
+    let release;
+    const released = new Promise((resolve) => (release = resolve));
+    world.app = async (req, res) => {
+      isAsked();
+      await released;
+      res.end();
+    };
+    const request = world.open(`/shop/callback?code=${code}`);
+    request.on('error', () => {});
+    request.end();
+    await asking;
+    request.destroy();
+    release();
+    world.app = app();
+    // Opened, and closed although nobody is left to take the answer.
+    for (let told = 0, end = Date.now() + 10_000; told < 2; told += (await world.calls()).codes ?? 0) {
+      assert.ok(Date.now() < end, 'the code stays open');
+    }
+    await redeem(grant(code));
+    await refusedWith('code_without_callback');
   });
 });
 
@@ -392,8 +452,7 @@ describe('the relay takes', () => {
       op.token = answer;
       const refused = await redeem(grant(unique()));
       assert.equal(refused.status, 503);
-      assert.equal(refused.headers['retry-after'], '2');
-      assert.match(refused.body.toString(), new RegExp(`temporarily_unavailable.*${code}`));
+        assert.match(refused.body.toString(), new RegExp(`temporarily_unavailable.*${code}`));
       assert.deepEqual(await codes(), [code]);
     });
   }
@@ -458,17 +517,33 @@ describe('a posted ID token', () => {
   });
 
   test('of one’s own does not keep another’s session alive', async () => {
-    world.app = sets('of-alice');
+    world.app = sets('secret');
     const cookie = cookieOf(await post({ id_token: await idToken({ sub: 'alice', sid: 'a1' }) }));
-    // The app would set alice's cookie anew, if it were sent it.
-    world.app = async (req, res) => {
-      seen.push(req);
-      const value = req.headers.cookie ? 'of-alice-again' : 'of-nobody';
-      res.writeHead(200, { 'set-cookie': `wiki.sid=${value}; Path=/wiki; HttpOnly` }).end();
-    };
+    await codes();
     seen = [];
-    await post({ id_token: await idToken({ sub: 'mallory', sid: 'm1' }) }, { cookie });
-    assert.equal(seen[0].headers.cookie, undefined);
+    const answer = await post({ id_token: await idToken({ sub: 'user-subject', sid: 'm1' }) }, { cookie });
+    assert.equal(answer.status, 409);
+    assert.deepEqual(seen, [], 'it never reached the app');
+    assert.deepEqual(await codes(), ['session_replaced', 'login_as_another_user']);
+  });
+
+  test('is posted in a form, or not at all', async () => {
+    world.app = sets('secret');
+    seen = [];
+    const token = await idToken();
+    for (const [type, body] of [
+      ['application/json', JSON.stringify({ id_token: token })],
+      ['multipart/form-data; boundary=x', `--x\r\nContent-Disposition: form-data; name="id_token"\r\n\r\n${token}\r\n--x--`],
+      [`${FORM}; charset=utf-16`, `id_token=${token}`],
+      [`${FORM}, text/plain`, `id_token=${token}`],
+    ]) {
+      for (const method of ['POST', 'PUT']) {
+        const answer = await world.request('/wiki/callback', { method, headers: { 'content-type': type }, body });
+        assert.equal(answer.status, 400, type);
+        assert.deepEqual(await codes(), ['content_type_not_form']);
+      }
+    }
+    assert.deepEqual(seen, []);
   });
 
   test('that servers may read differently reaches none', async () => {

@@ -89,6 +89,7 @@ export const CODES = {
 
   login_relayed: 'a code was redeemed through the relay',
   callback_repeated: 'a second request with a code: sent to the start page',
+  login_as_another_user: 'a login on top of another user’s session, which has ended',
   authorization_response_ambiguous: 'a response in which servers may find different codes or tokens',
   code_without_callback: 'tokens kept back: no callback waits for the code',
   id_token_missing: 'tokens kept back: there is no ID token among them',

@@ -28,8 +28,6 @@ pub(super) struct Answer<'a, R> {
     pub(super) arrived: Timestamp,
     /// What the request brought from the OP.
     pub(super) callback: Option<&'a Callback>,
-    /// Sessions of the browser without which the request went out.
-    pub(super) left: &'a [Session],
     pub(super) reply: &'a R,
 }
 
@@ -64,11 +62,6 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
                 return Err(self.undelivered(own, exchange, &lines).await);
             }
         };
-        if born.is_some() {
-            for session in answer.left {
-                self.end_one(session, "session_replaced").await;
-            }
-        }
         if let Standing::Live(session) = exchange.standing {
             if born.is_some() {
                 self.end_one(session, "session_replaced").await;
@@ -109,10 +102,15 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
         let announced = match answer.callback {
             None => announcement::find(self.app, answer.reply, lines),
             Some(Callback::IdToken(login)) => Some(Ok(Announced::Attested(*login))),
-            Some(Callback::Code(code, id)) => {
-                let login = self.close(code, *id).await?;
-                login.map(|login| Ok(Announced::Attested(login)))
-            }
+            Some(Callback::Refused) => None,
+            Some(Callback::Code(code, id)) => match self.close(code, *id).await? {
+                Some(login) => {
+                    let (standing, jar) = (answer.exchange.standing, answer.exchange.jar);
+                    self.check_user(&login, standing, jar).await?;
+                    Some(Ok(Announced::Attested(login)))
+                }
+                None => None,
+            },
         };
         match announced.filter(|_| !self.app.is_anonymous_at(answer.exchange.path)) {
             Some(announced) => self.login(announced, answer, lines).await,

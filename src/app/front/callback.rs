@@ -1,7 +1,7 @@
 //! Logins that nobody announces: the OP sends the user back with a code that the app redeems at the
 //! relay, or with the ID token itself.
 
-use super::{Front, Origin, Own, OwnKind};
+use super::{Front, Origin, Own, OwnKind, Request};
 use crate::{
     app::{
         audit::{Class, Event},
@@ -12,6 +12,7 @@ use crate::{
         authorization_code::{CallbackId, CodeKey},
         callback,
         config::Announce,
+        jar::{Jar, Standing},
         limits,
         refusal::Refusal,
         route::{self, Place},
@@ -26,49 +27,77 @@ pub(super) enum Callback {
     Code(CodeKey, CallbackId),
     /// An ID token, verified.
     IdToken(Attested),
+    /// An ID token that did not verify. What the app makes of it is no login.
+    Refused,
 }
 
 impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
     /// What the request brings, if it is one with which the OP sends a user back.
     pub(super) async fn callback<O: Origin>(&self, origin: &O) -> Result<Option<Callback>, Own> {
-        let is_seen = !self.app.announce.is_made_by_the_app();
-        if !is_seen || !self.app.logs_in_at(self.request.path) {
-            return Ok(None);
-        }
+        let Request { path, query, .. } = self.request;
         let refused = |refusal: Refusal| Own::new(OwnKind::BadRequest, refusal.code());
-        let form = match self.request.method {
-            "POST" => origin.form().await.map_err(refused)?,
-            _ => None,
-        };
-        let (query, form) = (self.request.query, form.as_deref());
+        if !self.app.is_called_back_at(path) {
+            let is_near = !self.app.announce.is_made_by_the_app() && self.app.may_log_in_at(path);
+            return if is_near {
+                Err(refused(Refusal::ResponseAmbiguous))
+            } else {
+                Ok(None)
+            };
+        }
+        let form = origin.form().await;
         if self.app.announce == Announce::FormPost {
-            return match callback::id_token(query, form).map_err(refused)? {
-                Some(token) => self.posted(&token).await,
+            // A token in anything but a form would not be seen.
+            let form = form.map_err(refused)?;
+            let token = callback::id_token(query, form.as_deref()).map_err(refused)?;
+            return match token {
+                Some(token) => self.posted(&token).await.map(Some),
                 None => Ok(None),
             };
         }
-        Ok(
-            match callback::code(self.app, query, form).map_err(refused)? {
-                Some(code) => Some(Callback::Code(code, CallbackId(self.world.random()?))),
-                None => None,
-            },
-        )
+        let form = match form {
+            Ok(form) => form,
+            // Without a form there is no code, and one that is not seen is not redeemed.
+            Err(Refusal::ContentType | Refusal::ContentEncoding) => None,
+            Err(refusal) => return Err(refused(refusal)),
+        };
+        let code = callback::code(self.app, query, form.as_deref()).map_err(refused)?;
+        // Whoever only looks does not log in.
+        match code.filter(|_| matches!(self.request.method, "GET" | "POST")) {
+            Some(code) => Ok(Some(Callback::Code(code, CallbackId(self.world.random()?)))),
+            None => Ok(None),
+        }
     }
 
-    /// The login of a posted ID token; none if it does not verify: what the app makes of it is no
-    /// login then.
-    async fn posted(&self, token: &str) -> Result<Option<Callback>, Own> {
+    async fn posted(&self, token: &str) -> Result<Callback, Own> {
         let now = self.world.now();
         let deadline = now.plus(limits::BACK_CHANNEL_DEADLINE);
         match verify::login(self.world, self.app, token, now, deadline).await {
-            Ok(login) => Ok(Some(Callback::IdToken(login))),
+            Ok(login) => Ok(Callback::IdToken(login)),
             Err(NotVerified::Unavailable(unavailable)) => Err(unavailable.into()),
             Err(NotVerified::Refused(refusal)) => {
                 let event = Event::new(refusal.code(), Some(self.app));
                 self.world.record(&event.class(Class::Refused));
-                Ok(None)
+                Ok(Callback::Refused)
             }
         }
+    }
+
+    /// Refuses a login on top of a session of somebody else. Whose the cookies of the answer would be
+    /// nobody could say: an app that does not take the login may set anew those of the session.
+    pub(super) async fn check_user(
+        &self,
+        login: &Attested,
+        standing: &Standing,
+        jar: &Jar,
+    ) -> Result<(), Own> {
+        let Some(live) = standing.live().filter(|live| live.subject != login.subject) else {
+            return Ok(());
+        };
+        self.end_one(live, "session_replaced").await;
+        Err(Own {
+            set_cookies: jar.removals_of_all(),
+            ..Own::new(OwnKind::SignedOut, "login_as_another_user")
+        })
     }
 
     /// Lets a callback request pass if it is the first with its code. A code is good for one login:

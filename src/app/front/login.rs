@@ -41,15 +41,16 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
     ) -> Result<Option<Session>, Own> {
         let (exchange, reply) = (&answer.exchange, answer.reply);
         let (age, cache_status) = (reply.header("age"), reply.header("cf-cache-status"));
+        // What an answer sets to whom a login has come is that login's, whatever it says of itself.
+        let is_callback = answer.callback.is_some();
         let credentials = Credentials {
             status: reply.status(),
             age: age.as_deref(),
             cache_status: cache_status.as_deref(),
         };
-        if !gate::may_announce(&credentials) {
-            // With a new session cookie beside it, this may be a login that nobody would bind. On a
-            // login path such a cookie lives for a minute.
-            if exchange.renews_a_cookie(lines) && answer.callback.is_none() {
+        if !is_callback && !gate::may_announce(&credentials) {
+            // With a new session cookie beside it, this may be a login that nobody would bind.
+            if exchange.renews_a_cookie(lines) {
                 return Err(Own::new(OwnKind::BadGateway, "announcement_not_counted"));
             }
             self.world
@@ -87,6 +88,10 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
             expires: now.plus(self.app.session_lifetime),
         };
         if !exchange.can_be_bound(lines, &session) {
+            // The app has not let the user in.
+            if is_callback && reply.status() >= 400 {
+                return Ok(None);
+            }
             return Err(Own::new(OwnKind::BadGateway, "login_without_new_cookie"));
         }
         let birth = Birth {
@@ -126,6 +131,8 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
         lines: &[SetCookie],
     ) -> Own {
         let set_cookies = match exchange.standing.live() {
+            // It has been dealt with.
+            _ if !own.set_cookies.is_empty() => return own,
             Some(live) if own.kind != OwnKind::Unavailable && !exchange.renews_a_cookie(lines) => {
                 self.end_one(live, "session_replaced").await;
                 exchange.jar.removals_of_all()

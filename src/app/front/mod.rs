@@ -73,10 +73,11 @@ pub trait Origin {
     /// Its answers.
     type Reply: Reply;
 
-    /// The form in the body of the request, if that is one. The request can be sent all the same.
+    /// The form in the body of the request, if it has one. The request can be sent all the same.
     ///
     /// # Errors
-    /// [`Refusal`] if it is too large, or does not come.
+    /// [`Refusal`] if it is too large, does not come, or is something else than a form that every
+    /// server reads alike ([`Refusal::ContentType`]).
     async fn form(&self) -> Result<Option<Vec<u8>>, Refusal>;
 
     /// Sends the request on, with these changes.
@@ -196,16 +197,10 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
         let arrived = self.world.now();
         let header = self.request.cookies.unwrap_or_default();
         let callback = self.callback(origin).await?;
-        let mut jar = if self.app.is_anonymous_at(path) {
+        let jar = if self.app.is_anonymous_at(path) {
             Jar::without_sessions(header, |name| self.app.session_cookies.may_mean(name))
         } else {
             Jar::open(self.config, self.app, header, arrived)
-        };
-        // Whoever has a session could post a token of their own, for an answer that holds the login
-        // of that session.
-        let left = match &callback {
-            Some(Callback::IdToken(_)) => jar.leave_sessions(self.app),
-            _ => Vec::new(),
         };
         if jar.is_cut()
             && self
@@ -217,25 +212,36 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
         }
         let standing = in_time(self.world, limits::GATE_DEADLINE, self.standing(&jar)).await?;
         let now = self.world.now();
-        self.admit(&jar, &standing, now)?;
+        // A login goes on, whatever has become of an earlier session: nothing of that goes along.
+        if callback.is_none() {
+            self.admit(&jar, &standing, now)?;
+        }
 
         let target = url::without_session_ids(self.app, path, query);
         if target.is_some() {
             self.world
                 .record(&Event::new("session_id_in_url_removed", Some(self.app)));
         }
-        if let Some(Callback::Code(code, id)) = &callback {
-            self.open(code, *id).await?;
+        match &callback {
+            Some(Callback::Code(code, id)) => self.open(code, *id).await?,
+            Some(Callback::IdToken(login)) => self.check_user(login, &standing, &jar).await?,
+            Some(Callback::Refused) | None => {}
         }
         let forward = Forward {
             cookies: CookieHeader::of(&jar, &standing, now),
             target,
             unconditional: standing.is_ended(),
         };
-        let reply = origin
-            .send(&forward)
-            .await
-            .map_err(|Unavailable(code)| Own::new(OwnKind::BadGateway, code))?;
+        let reply = match origin.send(&forward).await {
+            Ok(reply) => reply,
+            Err(Unavailable(code)) => {
+                if let Some(Callback::Code(code, id)) = &callback {
+                    // What the app may still do with the code must not be a login.
+                    let _ = self.close(code, *id).await;
+                }
+                return Err(Own::new(OwnKind::BadGateway, code));
+            }
+        };
         let answer = Answer {
             exchange: Exchange {
                 config: self.config,
@@ -244,11 +250,14 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
                 path,
                 jar: &jar,
                 standing: &standing,
+                may_log_in: match callback {
+                    Some(Callback::Refused) => standing.live().is_none(),
+                    _ => self.app.announces_late_at(path),
+                },
                 now: self.world.now(),
             },
             arrived,
             callback: callback.as_ref(),
-            left: &left,
             reply: &reply,
         };
         let changes = self.take_back(&answer).await?;

@@ -223,6 +223,26 @@ impl App {
             .any(|prefix| route::covers(prefix, path))
     }
 
+    /// Whether a request to `path` may bring a login from the OP, which nobody announces.
+    #[must_use]
+    pub fn is_called_back_at(&self, path: &str) -> bool {
+        !self.announce.is_made_by_the_app() && self.logs_in_at(path)
+    }
+
+    /// Whether a cookie set at `path` may wait for an announcement on the next page.
+    #[must_use]
+    pub fn announces_late_at(&self, path: &str) -> bool {
+        self.announce.is_made_by_the_app() && self.may_log_in_at(path)
+    }
+
+    /// Whether some server takes `path` for one of those.
+    #[must_use]
+    pub fn may_log_in_at(&self, path: &str) -> bool {
+        self.login_paths
+            .iter()
+            .any(|prefix| route::may_be_read_as(prefix, path))
+    }
+
     /// Whether requests to `path` go on without a session, whoever asks.
     #[must_use]
     pub fn is_anonymous_at(&self, path: &str) -> bool {

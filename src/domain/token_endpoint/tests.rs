@@ -1,5 +1,7 @@
 use serde_json::{Value, json};
 
+use base64ct::Base64;
+
 use super::*;
 use crate::{app::testkit, domain::config::Config};
 
@@ -174,13 +176,14 @@ fn what_names_the_relay_is_of_no_use_to_the_op() {
 
 #[test]
 fn other_grants_begin_no_session() {
-    for grant in [
-        "refresh_token",
-        "client_credentials",
-        "urn:ietf:params:oauth:grant-type:device_code",
+    for (grant, expected) in [
+        ("refresh_token", Grant::Refresh),
+        ("client_credentials", Grant::Other),
+        ("urn:ietf:params:oauth:grant-type:device_code", Grant::Other),
     ] {
-        let body = format!("grant_type={grant}&client_id=shop&refresh_token=r");
-        assert_eq!(read(None, &body), Ok(Grant::Other), "{grant}");
+        // What is empty counts as left out.
+        let body = format!("grant_type={grant}&client_id=shop&refresh_token=r&code=");
+        assert_eq!(read(None, &body), Ok(expected), "{grant}");
     }
 }
 

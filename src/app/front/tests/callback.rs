@@ -71,7 +71,7 @@ fn the_answer_to_the_callback_is_that_of_the_login_the_code_was_redeemed_for() {
 }
 
 #[test]
-fn a_code_that_nobody_redeems_logs_nobody_in_and_its_cookies_live_for_a_minute() {
+fn a_code_that_nobody_redeems_logs_nobody_in() {
     let (_, world, visit) = visit("relay");
     visit.query.set("?code=c1");
     visit.request("GET", true, sets("v1"));
@@ -85,8 +85,59 @@ fn a_code_that_nobody_redeems_logs_nobody_in_and_its_cookies_live_for_a_minute()
         !visit.redeem("c1", "alice"),
         "nobody could end what would begin now"
     );
-    world.pass(limits::LATE_ANNOUNCEMENT);
-    assert!(!visit.is_signed_in("shop.sid=v1"));
+}
+
+#[test]
+fn an_app_that_breaks_off_cannot_redeem_the_code_any_more() {
+    let (_, _, visit) = visit("relay");
+    visit.query.set("?code=c1");
+    let broken = FakeOrigin {
+        reply: Err(Unavailable("origin_unreachable")),
+        seen: RefCell::default(),
+        form: None,
+        meanwhile: None,
+    };
+    assert_eq!(
+        visit.ask("GET", true, broken).own().code,
+        "origin_unreachable"
+    );
+    assert!(!visit.redeem("c1", "alice"));
+}
+
+#[test]
+fn who_only_looks_spends_no_code() {
+    let (_, world, visit) = visit("relay");
+    visit.query.set("?code=c1");
+    for method in ["HEAD", "OPTIONS", "PUT"] {
+        let outcome = visit.request(method, false, FakeReply::ok(&[]));
+        assert!(outcome.forwarded.is_some(), "{method}");
+        assert!(!visit.redeem("c1", "alice"), "{method}");
+    }
+    visit.called_back("?code=c1", "alice", sets("v1"));
+    assert_eq!(world.codes(), ["session_began"]);
+}
+
+#[test]
+fn a_login_path_in_another_spelling_is_none() {
+    for from in ["relay", "form_post"] {
+        let (_, _, visit) = visit(from);
+        for path in [
+            "/shop/%63allback",
+            "/shop/Callback",
+            "/shop//callback",
+            "/shop/callback;x",
+        ] {
+            let outcome = visit.get_at(path, &[]);
+            assert_eq!(
+                outcome.own().code,
+                "authorization_response_ambiguous",
+                "{path}"
+            );
+            assert!(outcome.forwarded.is_none());
+        }
+        assert!(visit.get_at("/shop/callbacks", &[]).forwarded.is_some());
+        assert!(visit.get_at("/shop/%63", &[]).forwarded.is_some());
+    }
 }
 
 #[test]
@@ -135,15 +186,62 @@ fn a_login_without_a_new_cookie_is_not_delivered() {
 #[test]
 fn an_app_may_refuse_whom_the_op_has_let_in() {
     let (_, world, visit) = visit("relay");
-    let refusal = FakeReply {
+    let refusal = |reply| FakeReply {
         status: 403,
-        ..sets("v1")
+        ..reply
     };
-    let outcome = visit.called_back("?code=c1", "alice", refusal);
+    let outcome = visit.called_back("?code=c1", "alice", refusal(FakeReply::ok(&[])));
     assert!(matches!(outcome.served, Served::Reply(..)));
-    assert_eq!(world.codes(), ["announcement_not_counted"]);
-    world.pass(limits::LATE_ANNOUNCEMENT);
+    assert_eq!(world.codes(), [""; 0]);
+    // What it sets all the same may be a login.
+    let (_, world, visit) = self::visit("relay");
+    visit.called_back("?code=c1", "alice", refusal(sets("v1")));
+    assert_eq!(world.codes(), ["session_began"]);
+    visit.log_out(&json!({ "sid": "s1" }), world.now());
     assert!(!visit.is_signed_in("shop.sid=v1"));
+}
+
+/// With a copied cookie and a code of their own, somebody could otherwise have an app that refuses the
+/// login bind the copied session's cookies to it, and outlive that session's logout.
+#[test]
+fn a_login_on_top_of_somebody_elses_session_ends_it_and_counts_for_nothing() {
+    let (_, world, visit) = visit("relay");
+    visit.called_back("?code=c1", "alice", sets("of-alice"));
+    world.pass(Duration::from_secs(1));
+    visit.query.set("?code=c2");
+    let redeem = || assert!(visit.redeem("c2", "mallory"));
+    let reply = sets("of-alice-again");
+    let outcome = visit.request_while("GET", true, reply, Some(Box::new(redeem)));
+    visit.query.set("");
+    assert_eq!(outcome.own().kind, OwnKind::SignedOut);
+    assert_eq!(outcome.own().code, "login_as_another_user");
+    assert_eq!(
+        world.codes(),
+        ["session_began", "session_replaced", "login_as_another_user"]
+    );
+    assert_eq!(
+        visit.get_at("/shop/page", &[]).sent(),
+        None,
+        "all are removed"
+    );
+    visit.called_back("?code=c3", "bob", sets("v3"));
+    assert!(world.codes().is_empty(), "c1 was redeemed, not c3");
+}
+
+#[test]
+fn a_callback_goes_on_whatever_has_become_of_an_earlier_session() {
+    let (_, world, visit) = visit("relay");
+    visit.called_back("?code=c1", "alice", sets("v1"));
+    visit.log_out(&json!({ "sub": "alice" }), world.now());
+    world.log.take();
+    world.pass(limits::REBIRTH_WINDOW + Duration::from_secs(3));
+    visit.form.set(Some("code=c2"));
+    let redeem = || assert!(visit.redeem("c2", "alice"));
+    let outcome = visit.request_while("POST", true, sets("v2"), Some(Box::new(redeem)));
+    assert_eq!(outcome.sent(), None, "without what the session had");
+    assert_eq!(world.codes(), ["ended_by_mark", "session_began"]);
+    visit.form.set(None);
+    assert!(visit.is_signed_in("shop.sid=v2"));
 }
 
 #[test]
@@ -234,24 +332,37 @@ fn a_posted_token_that_does_not_verify_is_no_login() {
     assert!(outcome.forwarded.is_none());
 }
 
-/// The same as with a code: a token of one's own, posted with a copied cookie, must not bind what
-/// that cookie's session has.
 #[test]
-fn a_posted_token_reaches_the_app_without_the_session_of_whoever_posts_it() {
+fn a_posted_token_of_somebody_else_never_reaches_the_app() {
     let (scene, world, visit) = visit("form_post");
     post(visit, &scene.id_token("alice", "s1"), sets("v1"));
-    visit.request(
-        "GET",
-        true,
-        FakeReply::ok(&[(SID, "nonce=n; Path=/shop; HttpOnly")]),
-    );
-    world.pass(Duration::from_secs(1));
+    world.log.take();
     let outcome = post(visit, &scene.id_token("mallory", "m1"), sets("v2"));
-    assert_eq!(outcome.sent(), Some("nonce=n"));
-    assert_eq!(world.codes().last().unwrap(), "session_replaced");
-    assert!(visit.is_signed_in("shop.sid=v2"));
-    visit.log_out(&json!({ "sub": "mallory" }), world.now());
-    assert!(!visit.is_signed_in("shop.sid=v2"));
+    assert_eq!(outcome.own().code, "login_as_another_user");
+    assert!(outcome.forwarded.is_none());
+    assert_eq!(world.codes(), ["session_replaced", "login_as_another_user"]);
+    assert_eq!(visit.get_at("/shop/page", &[]).sent(), None);
+    // One of the same user is a login on top of another.
+    post(visit, &scene.id_token("alice", "s1"), sets("v3"));
+    post(visit, &scene.id_token("alice", "s2"), sets("v4"));
+    assert!(visit.is_signed_in("shop.sid=v4"));
+}
+
+/// An app may take what we do not, such as one that is too old.
+#[test]
+fn what_an_unread_login_sets_lives_for_a_minute_under_whatever_name() {
+    let (scene, world, visit) = visit("form_post");
+    post(visit, "garbage", sets("v1"));
+    assert!(visit.is_signed_in("shop.sid=v1"));
+    let part = FakeReply::ok(&[(SID, "shop.part2=more; Path=/shop; HttpOnly")]);
+    visit.path.set("/shop/page");
+    visit.request("GET", true, part);
+    visit.path.set("/shop/callback");
+    assert!(visit.is_signed_in("shop.sid=v1; shop.part2=more"));
+    // Nobody's login takes it over.
+    post(visit, &scene.id_token("mallory", "m1"), FakeReply::ok(&[]));
+    world.pass(limits::LATE_ANNOUNCEMENT);
+    assert_eq!(visit.get_at("/shop/page", &[]).sent(), None);
 }
 
 #[test]
