@@ -17,9 +17,10 @@ SECONDS ?= 600
 KILLS ?= $(shell expr $(SECONDS) \* 2 / 5)
 SEED ?= $(shell date +%s)
 
-.PHONY: demo test fuzz soak build deploy check-config lint clean tools
+.PHONY: demo test fuzz soak build deploy check-config doctor lint clean tools
 
-demo: build  ## The OP, two apps and the Worker, on this machine
+demo: build  ## The OP, four apps and the Worker, on this machine
+	@bash .make/tools.sh products || echo '==> the demo goes on without what is missing'
 	@exec node examples/playground/demo.mjs
 
 test: lint build  ## Everything: lints, native tests, the Worker on workerd, the real OP, a browser
@@ -54,6 +55,9 @@ check-config: build  ## Asks the built Worker what it thinks of wrangler.toml
 
 deploy: check-config  ## To Cloudflare, if the Worker would accept the configuration
 	wrangler deploy
+
+doctor:  ## Looks at a deployed Worker from outside: URL=https://app.example.com/shop/bclogout
+	@node .make/doctor.mjs
 
 tools:
 	@bash .make/tools.sh install

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Puts the build's tools in place, or says exactly what to install. Can be run again at any time.
 #   tools.sh install    worker-build, the wasm-bindgen CLI, the wasm32 target, npm packages
-#   tools.sh browser    Chromium
-#   tools.sh recipes    the frameworks of examples/recipes
+#   tools.sh browser    Chromium, and openssl
+#   tools.sh recipes    the frameworks and products of examples/recipes
+#   tools.sh products   those of them that the demo shows
 #   tools.sh worker     install, then build/index.js and its wasm
 #   tools.sh fuzz 20    cargo-fuzz and a nightly toolchain, then 20 seconds of each fuzz target
 set -euo pipefail
@@ -54,13 +55,15 @@ install() {
 }
 
 browser() {
+  # Certificates for the tests of `make doctor`.
+  command -v openssl >/dev/null || debian 'openssl' openssl
   command -v chromium >/dev/null || command -v google-chrome >/dev/null || debian 'a browser' chromium
 }
 
-# The frameworks of examples/recipes, outside the checkout and named after what they are made of;
-# `.built` in each recipe leads there.
+# What examples/recipes asks for, outside the checkout and named after what it is made of; `.built` in
+# each recipe leads there.
 recipes() {
-  python3 -c 'import ensurepip, venv' 2>/dev/null || debian 'Python with venv' python3 python3-venv
+  products
   { [ -d /usr/share/tomcat10/skel ] && command -v java >/dev/null; } ||
     debian 'Tomcat' tomcat10-user default-jre-headless
   local name
@@ -86,6 +89,21 @@ recipes() {
   fi
 }
 
+products() {
+  python3 -c 'import ensurepip, venv' 2>/dev/null || debian 'Python with venv' python3 python3-venv
+  if ! is_built jupyterhub <(python3 --version) requirements.txt package-lock.json; then
+    say "installing jupyterhub once, into $built (half a minute)"
+    rm -rf "$built"
+    python3 -m venv "$built"
+    cp examples/recipes/jupyterhub/package*.json "$built"
+    "$built/bin/pip" install --quiet --disable-pip-version-check -r examples/recipes/jupyterhub/requirements.txt
+    (cd "$built" && npm install --no-save --no-audit --no-fund --loglevel=error >/dev/null)
+    touch "$built/.complete"
+  fi
+  [ -e /usr/lib/apache2/modules/mod_auth_openidc.so ] ||
+    debian 'Apache with mod_auth_openidc' apache2-bin libapache2-mod-auth-openidc
+}
+
 is_built() { # recipe, what its set-up is made of...
   local recipe=$1; shift
   built="$cache/recipes/$recipe-$(cd "examples/recipes/$recipe" && cat "$@" | sha256sum | cut -c1-16)"
@@ -100,6 +118,8 @@ worker() {
     WASM_OPT_BIN="$PWD/node_modules/.bin/wasm-opt" \
     ESBUILD_BIN="$PWD/node_modules/.bin/esbuild" \
     "$cache/worker-build-$WORKER_BUILD/bin/worker-build" --release
+  # Names for stack traces are an eighth of the bundle. A panic says its file and line without them.
+  wasm-opt --all-features --strip-debug build/index_bg.wasm -o build/index_bg.wasm
 }
 
 fuzz() { # seconds per target

@@ -1,21 +1,24 @@
 // `make demo`: runs the playground until Ctrl-C.
+import { installed } from '../recipes/products.mjs';
 import { WORKER, startPlayground } from './playground.mjs';
 
+const products = installed();
+const apps = ['playground2', 'playground3', ...products];
 const time = () => new Date().toLocaleTimeString('en-GB');
 try {
   const playground = await startPlayground({
+    products,
     onLog: (line) => console.log(`${time()}  worker  ${line}`),
     onEvent: (event, client) => console.log(`${time()}  op      ${event} ${client}`),
   });
   console.log(`
-  The playground runs. Open both in one browser:
+  The playground runs. Open two of these in one browser, or all of them:
 
-    ${WORKER}/playground2
-    ${WORKER}/playground3
+${apps.map((name) => `    ${WORKER}/${name}`).join('\n')}
 
-  1. Log in to both as admin (password admin).
+  1. Log in as admin (password admin).
   2. Log out in one, and confirm.
-  3. Go back to the other and refresh: Logged in user: null.
+  3. Go back to another and refresh: Logged in user: null. JupyterHub and Apache ask you to sign in.
 
   Below is what the Worker and the OP do meanwhile. Ctrl-C stops everything.
 `);

@@ -2,6 +2,7 @@
 import express from 'express';
 import { exportJWK, generateKeyPair } from 'jose';
 import { Provider } from 'oidc-provider';
+import { PRODUCTS } from '../recipes/products.mjs';
 import { listen } from './listen.mjs';
 import { escape, page } from './page.mjs';
 
@@ -17,6 +18,7 @@ const client = (workerUrl, [name, callback]) => ({
 });
 
 const PLAYGROUND = { playground2: 'oauth2client', playground3: 'oauth2client' };
+for (const [name, { callback }] of Object.entries(PRODUCTS)) PLAYGROUND[name] = callback;
 
 /**
  * Starts the OP on `port`, for the apps behind the Worker at `workerUrl`; `apps` has their names,

@@ -5,10 +5,11 @@
 use arbitrary::Arbitrary;
 use base64ct::{Base64UrlUnpadded, Encoding as _};
 use edge_logout_fuzz::domain::{
-    jwks::{self, KeySet},
+    jwks::{BadDocument, KeySet},
     jws::Algorithm,
     limits,
-    url::Schemes,
+    metadata::Metadata,
+    url::{HttpUrl, Schemes},
 };
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
@@ -135,11 +136,15 @@ fn is_fit(key: &Value, algorithm: Algorithm) -> bool {
         && (key["alg"].is_null() || is_of(&key["alg"]))
 }
 
+fn key_set_url(body: &[u8], issuer: &str, schemes: Schemes) -> Result<HttpUrl, BadDocument> {
+    Metadata::parse(body, issuer)?.key_set_url(schemes)
+}
+
 /// A `jwks_uri` that is taken leads where a URL library says.
 fn check_address(jwks_uri: &str) {
     let issuer = "https://op.example";
     let body = json!({ "issuer": issuer, "jwks_uri": jwks_uri }).to_string();
-    let Ok(read) = jwks::key_set_url(body.as_bytes(), issuer, Schemes::Https) else {
+    let Ok(read) = key_set_url(body.as_bytes(), issuer, Schemes::Https) else {
         return;
     };
     assert_eq!(read.as_str(), jwks_uri);
@@ -160,7 +165,7 @@ fuzz_target!(|input: Input<'_>| {
     match input {
         Input::Text(body) => {
             check_keys(body);
-            let _ = jwks::key_set_url(body, "https://op.example", Schemes::HttpToo);
+            let _ = key_set_url(body, "https://op.example", Schemes::HttpToo);
         }
         Input::Keys(keys) => {
             let keys: Vec<_> = keys.iter().map(Key::json).collect();

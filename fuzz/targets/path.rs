@@ -96,6 +96,7 @@ fn check_place(host: &str, path: &str) {
         Place::App(app, _) => Some(app.name.clone()),
         Place::BackChannel(app) => Some(format!("logout of {}", app.name)),
         Place::Own(_) => Some("own".to_owned()),
+        Place::TokenEndpoint(_) | Place::Metadata(_) => panic!("no app here is relayed"),
         Place::Unmatched(_) | Place::Nowhere => None,
         Place::Ambiguous => return,
     };

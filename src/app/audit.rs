@@ -1,10 +1,11 @@
-//! The log: one JSON line per decision, with a stable code and hashed identifiers only.
+//! The log: one JSON line per decision, with a stable code and hashed identifiers only; and what is
+//! counted of it.
 
 use serde::Serialize;
 
 use super::{kv_sessions::Swept, ports::Ended};
 pub use crate::domain::desk::journal::Class;
-use crate::domain::{desk::journal::Entry, time::Timestamp};
+use crate::domain::{config::App, desk::journal::Entry, limits, time::Timestamp, url::RequestUrl};
 
 /// One decision.
 #[derive(Clone, Debug, Serialize)]
@@ -17,6 +18,9 @@ pub struct Event<'a> {
     /// The app concerned.
     #[serde(skip_serializing_if = "str::is_empty")]
     pub app: &'a str,
+    /// The issuer of its tokens, which every line would repeat.
+    #[serde(skip)]
+    pub issuer: &'a str,
     /// The cookie concerned, by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cookie: Option<&'a str>,
@@ -34,6 +38,20 @@ pub struct Event<'a> {
     pub swept: Option<Swept>,
 }
 
+/// The code of a login that counts.
+pub const SESSION_BEGAN: &str = "session_began";
+
+/// What is counted of an event, in the columns of a Workers Analytics Engine dataset.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point<'a> {
+    /// The app's name, of a very long one the beginning: points are sampled by it.
+    pub index: &'a str,
+    /// Code, class, the app's name and the host of its issuer; empty what does not apply.
+    pub blobs: [&'a str; 4],
+    /// How many events (1), and how many sessions they ended.
+    pub doubles: [f64; 2],
+}
+
 /// What is told of a cookie's name: some end in a nonce or another identifier.
 #[must_use]
 pub fn cookie_stem(name: &str) -> &str {
@@ -45,13 +63,14 @@ pub fn cookie_stem(name: &str) -> &str {
 const COOKIE_STEM: usize = 32;
 
 impl<'a> Event<'a> {
-    /// A decision about `app`.
+    /// A decision about `app`, or none of them.
     #[must_use]
-    pub const fn new(code: &'a str, app: &'a str) -> Self {
+    pub fn new(code: &'a str, app: Option<&'a App>) -> Self {
         Self {
             code,
             class: None,
-            app,
+            app: app.map_or("", |app| &app.name),
+            issuer: app.map_or("", |app| &app.issuer.issuer),
             cookie: None,
             of: None,
             by: None,
@@ -120,5 +139,84 @@ impl<'a> Event<'a> {
     #[must_use]
     pub fn to_line(&self) -> String {
         serde_json::to_string(self).unwrap_or_else(|_| self.code.to_owned())
+    }
+
+    /// What is counted of it: logouts, logins and refusals are.
+    #[must_use]
+    pub fn point(&self) -> Option<Point<'a>> {
+        if self.class.is_none() && self.ended.is_none() && self.code != SESSION_BEGAN {
+            return None;
+        }
+        let end = self.app.floor_char_boundary(limits::ANALYTICS_INDEX_BYTES);
+        let issuer = RequestUrl::parse(self.issuer).map_or("", |issuer| issuer.host);
+        let matched = self.ended.map_or(0, |ended| ended.matched);
+        let matched = u32::try_from(matched).unwrap_or(u32::MAX);
+        Some(Point {
+            index: self.app.get(..end).unwrap_or_default(),
+            blobs: [
+                self.code,
+                self.class.map_or("", Class::name),
+                self.app,
+                issuer,
+            ],
+            doubles: [1.0, f64::from(matched)],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::app::testkit::{app, config};
+
+    #[test]
+    fn logouts_logins_and_refusals_are_counted() {
+        let app = app(&config(), "SHOP");
+        let event = |code| Event::new(code, Some(&app)).of("AbCd".to_owned());
+        let matched = |matched| Ended {
+            matched,
+            ..Ended::default()
+        };
+        for (event, class, doubles) in [
+            (event("logout_done").ended(matched(3)), "", [1.0, 3.0]),
+            (event("session_began"), "", [1.0, 0.0]),
+            (
+                event("expired").class(Class::Refused),
+                "refused",
+                [1.0, 0.0],
+            ),
+            (
+                event("kv_failed").class(Class::LogoutPending),
+                "logout_pending",
+                [1.0, 0.0],
+            ),
+        ] {
+            let point = Point {
+                index: "SHOP",
+                blobs: [event.code, class, "SHOP", "op.example"],
+                doubles,
+            };
+            assert_eq!(event.point(), Some(point));
+        }
+        assert_eq!(event("ended_by_mark").point(), None);
+        assert_eq!(event("http_only_cookie_sealed").cookie("c").point(), None);
+    }
+
+    #[test]
+    fn a_logout_of_no_app_is_counted_without_one() {
+        let event = Event::new("logout_finished_late", None).ended(Ended::default());
+        let point = event.point().unwrap();
+        assert_eq!(point.index, "");
+        assert_eq!(point.blobs, ["logout_finished_late", "", "", ""]);
+    }
+
+    #[test]
+    fn a_long_name_is_cut_between_characters() {
+        let mut app = Rc::into_inner(config().apps.swap_remove(0)).unwrap();
+        app.name = format!("{}é", "A".repeat(95));
+        let event = Event::new(SESSION_BEGAN, Some(&app));
+        assert_eq!(event.point().unwrap().index, "A".repeat(95));
     }
 }

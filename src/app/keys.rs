@@ -5,10 +5,12 @@ use std::{rc::Rc, time::Duration};
 use super::ports::{Unavailable, World, within};
 use crate::domain::{
     config::{Issuer, KeySource},
-    jwks::{self, KeySet, PublicKey},
+    jwks::{BadDocument, KeySet, PublicKey},
     key_cache::{Next, Wanted},
     limits,
+    metadata::Metadata,
     time::Timestamp,
+    url::HttpUrl,
 };
 
 /// The keys to try.
@@ -92,13 +94,51 @@ async fn fetch(
     issuer: &Issuer,
     timeout: Duration,
 ) -> Result<KeySet, Unavailable> {
-    let bad = |document: jwks::BadDocument| Unavailable(document.code());
     let url = match &issuer.keys {
         KeySource::KeySet(url) => url.clone(),
         KeySource::Discovery(url) => {
-            let metadata = world.fetch(url, timeout).await?;
-            jwks::key_set_url(&metadata, &issuer.issuer, issuer.schemes).map_err(bad)?
+            let metadata = fetch_metadata(world, issuer, url, timeout).await?;
+            metadata.key_set_url(issuer.schemes).map_err(bad)?
         }
     };
     KeySet::parse(&world.fetch(&url, timeout).await?).map_err(bad)
+}
+
+/// The issuer's metadata: the last good ones, for a while, or while the OP is down.
+///
+/// # Errors
+/// [`Unavailable`] if there are none and the OP does not answer as it should.
+pub async fn metadata(
+    world: &impl World,
+    issuer: &Issuer,
+    url: &HttpUrl,
+) -> Result<Rc<Metadata>, Unavailable> {
+    let now = world.now();
+    let (known, is_due) = world.with_key_cache(&issuer.issuer, |cache| cache.metadata(now));
+    if let Some(known) = known.clone().filter(|_| !is_due) {
+        return Ok(known);
+    }
+    let fetched = fetch_metadata(world, issuer, url, limits::OP_FETCH);
+    let fetched = within(world, limits::OP_FETCH, fetched).await;
+    fetched.or_else(|unavailable| known.ok_or(unavailable))
+}
+
+async fn fetch_metadata(
+    world: &impl World,
+    issuer: &Issuer,
+    url: &HttpUrl,
+    timeout: Duration,
+) -> Result<Rc<Metadata>, Unavailable> {
+    let now = world.now();
+    let document = world.fetch(url, timeout).await?;
+    let metadata = Metadata::parse(&document, &issuer.issuer).map_err(bad)?;
+    let metadata = Rc::new(metadata);
+    world.with_key_cache(&issuer.issuer, |cache| {
+        cache.fetched_metadata(metadata.clone(), now);
+    });
+    Ok(metadata)
+}
+
+const fn bad(document: BadDocument) -> Unavailable {
+    Unavailable(document.code())
 }

@@ -1,14 +1,10 @@
 //! The back channel: from an OP's request to ended sessions.
 
-use std::pin::pin;
-
-use futures_util::future::{Either, select};
-
 use super::{
     audit::{Class, Event},
     desk::held_back,
     kv_sessions::{KvSessions, Swept},
-    ports::{Body, Ended, Kv, Sessions, Unavailable, World, in_time, within},
+    ports::{Body, Ended, Kv, Sessions, Unavailable, World, in_time, read_in_time, within},
     verify::{NotVerified, Verified, verify},
 };
 use crate::domain::{
@@ -66,7 +62,7 @@ impl Order {
     }
 
     fn event<'a>(&self, code: &'a str, app: &'a App) -> Event<'a> {
-        Event::new(code, &app.name).of(self.scope.hash().short())
+        Event::new(code, Some(app)).of(self.scope.hash().short())
     }
 }
 
@@ -82,7 +78,7 @@ pub enum Unfinished {
 impl Unfinished {
     fn event<'a>(&self, code: &'a str, app: &'a App) -> Event<'a> {
         let event = match self {
-            Self::Verification(_) => Event::new(code, &app.name),
+            Self::Verification(_) => Event::new(code, Some(app)),
             Self::Ending(order) => order.event(code, app),
         };
         event.class(Class::LogoutPending)
@@ -109,7 +105,7 @@ pub async fn receive(
         tell(
             world,
             app,
-            &Event::new(code, &app.name).class(Class::Refused),
+            &Event::new(code, Some(app)).class(Class::Refused),
         );
         return (Answer::Unavailable(Unavailable(code)), None);
     }
@@ -246,7 +242,7 @@ async fn perform(
 }
 
 fn refuse(world: &impl World, app: &App, refusal: Refusal) -> Answer {
-    let event = Event::new(refusal.code(), &app.name).class(Class::Refused);
+    let event = Event::new(refusal.code(), Some(app)).class(Class::Refused);
     tell(world, app, &event);
     Answer::Refused(refusal)
 }
@@ -255,8 +251,8 @@ fn refuse(world: &impl World, app: &App, refusal: Refusal) -> Answer {
 pub async fn sweep(world: &impl World, sessions: &KvSessions<'_, impl World, impl Kv>) {
     let event = match within(world, limits::SWEEP_DEADLINE, sessions.sweep()).await {
         Ok(swept) if swept == Swept::default() => return,
-        Ok(swept) => Event::new("sweep_done", "").swept(swept),
-        Err(Unavailable(code)) => Event::new(code, ""),
+        Ok(swept) => Event::new("sweep_done", None).swept(swept),
+        Err(Unavailable(code)) => Event::new(code, None),
     };
     world.record(&event);
 }
@@ -272,7 +268,7 @@ async fn read(
         delivery.content_type.as_deref(),
         delivery.content_encoding.as_deref(),
     )?;
-    let body = read_in_time(world, delivery.body).await?;
+    let body = read_in_time(world, delivery.body, limits::LOGOUT_BODY_BYTES).await?;
     logout_token::read(&form::logout_token(&body)?, app, world.now())
 }
 
@@ -285,17 +281,9 @@ async fn may_verify(world: &impl World, app: &App, sender: &Digest) -> bool {
     }
     let room = within(world, limits::RATE_LIMIT, world.has_room(sender)).await;
     room.unwrap_or_else(|Unavailable(code)| {
-        world.record(&Event::new(code, &app.name));
+        world.record(&Event::new(code, Some(app)));
         true
     })
-}
-
-async fn read_in_time(world: &impl World, body: impl Body) -> Result<Vec<u8>, Refusal> {
-    let reading = pin!(body.read(limits::LOGOUT_BODY_BYTES));
-    match select(reading, pin!(world.sleep(limits::BODY_DEADLINE))).await {
-        Either::Left((read, _)) => read,
-        Either::Right(((), _)) => Err(Refusal::BodyTooSlow),
-    }
 }
 
 #[cfg(test)]

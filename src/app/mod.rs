@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod logout;
 pub mod operator;
 pub mod ports;
+pub mod relay;
 pub mod verify;
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::{
     ledger::{Answer, Command, Order, Outcome, Surveyed},
 };
 use crate::domain::{
+    authorization_code::{self, CallbackId, CodeKey},
     desk::Notes,
     digest::Digest,
     jwks::PublicKey,
@@ -17,9 +18,10 @@ use crate::domain::{
     key_cache::KeyCache,
     leases::{Leases, Suspects},
     ledger::{self, List},
+    limits,
     logout_token::Logout,
     refusal::Refusal,
-    session::{Birth, BirthRefused, Life, Scope, Session, SessionId},
+    session::{Attested, Birth, BirthRefused, Life, Scope, Session, SessionId},
     time::Timestamp,
     url::HttpUrl,
 };
@@ -101,7 +103,7 @@ pub trait World {
     /// Whether this isolate hears of `fact` for the first time.
     fn is_news(&self, fact: String) -> bool;
 
-    /// Writes one line to the log.
+    /// Writes one line to the log, and counts what is to be counted.
     fn record(&self, event: &Event<'_>);
 }
 
@@ -272,6 +274,61 @@ pub struct Survey {
     pub sessions: Vec<Session>,
 }
 
+/// What is known of authorization codes: one record each, in one place.
+pub trait Codes {
+    /// Says something to the record of a code.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: it may have been done or not, and can be repeated.
+    async fn tell(
+        &self,
+        code: &CodeKey,
+        command: &authorization_code::Command,
+    ) -> Result<authorization_code::Answer, Unavailable>;
+
+    /// [`authorization_code::Command::Open`].
+    ///
+    /// # Errors
+    /// As of [`Codes::tell`].
+    async fn open(&self, code: &CodeKey, id: CallbackId) -> Result<bool, Unavailable> {
+        match self
+            .tell(code, &authorization_code::Command::Open(id))
+            .await?
+        {
+            authorization_code::Answer::Opened(is_first) => Ok(is_first),
+            _ => Err(OTHER_ANSWER),
+        }
+    }
+
+    /// [`authorization_code::Command::Redeem`].
+    ///
+    /// # Errors
+    /// As of [`Codes::tell`].
+    async fn redeem(&self, code: &CodeKey, login: Attested) -> Result<bool, Unavailable> {
+        match self
+            .tell(code, &authorization_code::Command::Redeem(login))
+            .await?
+        {
+            authorization_code::Answer::Redeemed(is_awaited) => Ok(is_awaited),
+            _ => Err(OTHER_ANSWER),
+        }
+    }
+
+    /// [`authorization_code::Command::Close`].
+    ///
+    /// # Errors
+    /// As of [`Codes::tell`].
+    async fn close(&self, code: &CodeKey, id: CallbackId) -> Result<Option<Attested>, Unavailable> {
+        match self
+            .tell(code, &authorization_code::Command::Close(id))
+            .await?
+        {
+            authorization_code::Answer::Closed(login) => Ok(login),
+            _ => Err(OTHER_ANSWER),
+        }
+    }
+}
+
 /// Worker and list are of different versions.
 pub const OTHER_ANSWER: Unavailable = Unavailable("ledger_not_understood");
 
@@ -312,6 +369,22 @@ pub trait Body {
     /// [`Refusal::BodyTooLarge`] as soon as more than `limit` bytes have come,
     /// [`Refusal::BodyUnreadable`] if it breaks off.
     async fn read(self, limit: usize) -> Result<Vec<u8>, Refusal>;
+}
+
+/// Reads a body whole, unless it takes too long to come.
+///
+/// # Errors
+/// Those of [`Body::read`], or [`Refusal::BodyTooSlow`].
+pub async fn read_in_time(
+    world: &impl World,
+    body: impl Body,
+    limit: usize,
+) -> Result<Vec<u8>, Refusal> {
+    let reading = pin!(body.read(limit));
+    match select(reading, pin!(world.sleep(limits::BODY_DEADLINE))).await {
+        Either::Left((read, _)) => read,
+        Either::Right(((), _)) => Err(Refusal::BodyTooSlow),
+    }
 }
 
 /// `work`, for which a client waits, unless it takes longer than `span`.

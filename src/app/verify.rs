@@ -7,7 +7,14 @@ use super::{
     ports::{Unavailable, World},
 };
 use crate::domain::{
-    config::Issuer, jws::Unverified, key_cache::Wanted, limits, refusal::Refusal, time::Timestamp,
+    config::{App, Issuer},
+    id_token::{self, IdClaims},
+    jws::Unverified,
+    key_cache::Wanted,
+    limits,
+    refusal::Refusal,
+    session::Attested,
+    time::Timestamp,
 };
 
 /// Claims whose signature has been verified with a key of their issuer. Only [`verify`] makes
@@ -50,6 +57,22 @@ impl From<Unavailable> for NotVerified {
     fn from(unavailable: Unavailable) -> Self {
         Self::Unavailable(unavailable)
     }
+}
+
+/// The login that a fresh ID token for `app` attests.
+///
+/// # Errors
+/// [`NotVerified`].
+pub async fn login(
+    world: &impl World,
+    app: &App,
+    token: &str,
+    now: Timestamp,
+    deadline: Timestamp,
+) -> Result<Attested, NotVerified> {
+    let token = id_token::read(token, app, now)?.try_map(IdClaims::into_login)?;
+    let login = verify(world, &app.issuer, token, now, deadline).await?;
+    Ok(Attested::of(app, &login))
 }
 
 /// Verifies the signature of a token of `issuer` that arrived at `arrived` (Back-Channel Logout

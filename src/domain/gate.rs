@@ -164,7 +164,7 @@ impl Exchange<'_> {
         let new = Owner {
             session: named.or(self.standing.live()).copied(),
             since: self.now,
-            at_login: named.is_none() && app.announces_late_at(self.path),
+            at_login: named.is_none() && self.awaits_a_login(),
         };
         let came_in = self.jar.came_in(line, self.standing, self.now);
         Outgoing::Sealed(match (self.born(named), self.standing.live()) {
@@ -174,6 +174,13 @@ impl Exchange<'_> {
             (None, Some(_)) => new,
             (None, None) => self.unbound(line, came_in, new),
         })
+    }
+
+    /// Whether the answer's cookies may be those of a login that nobody has told of yet. Where the
+    /// login is seen on its way, whoever is signed in already stays who they are.
+    fn awaits_a_login(&self) -> bool {
+        let may_change = self.app.announce.is_made_by_the_app() || self.standing.live().is_none();
+        self.app.logs_in_at(self.path) && may_change
     }
 
     /// The announced session, if this answer begins it.

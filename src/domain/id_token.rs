@@ -7,6 +7,7 @@ use super::{
     config::App,
     jws::{self, Presence, Types, Unverified},
     refusal::Refusal,
+    session::{Session, SidKey, SubjectKey},
     time::Timestamp,
 };
 
@@ -36,6 +37,16 @@ pub struct IdClaims {
 }
 
 impl IdClaims {
+    /// Whether they name the user of a session, and its `sid` if both have one.
+    #[must_use]
+    pub fn are_of(&self, app: &App, session: &Session) -> bool {
+        let has_other_sid = |sid: &String| {
+            session.sid != SidKey::absent(app, &self.sub) && session.sid != SidKey::of(app, sid)
+        };
+        session.subject == SubjectKey::of(app, &self.sub)
+            && !self.sid.as_ref().is_some_and(has_other_sid)
+    }
+
     /// The login that a fresh ID token attests.
     ///
     /// # Errors

@@ -142,6 +142,26 @@ impl Jar {
         Self::of(held.collect())
     }
 
+    /// Withholds the app's session cookies that are some session's, or may be; gives the sessions of
+    /// which the request says nothing any more.
+    pub fn leave_sessions(&mut self, app: &App) -> Vec<Session> {
+        let before = self.sessions();
+        let count = self.cookies.len();
+        self.cookies.retain(|(name, held)| match held {
+            Held::Plain(_) => true,
+            Held::Unsealed(_) => false,
+            Held::Sealed(sealed) => {
+                sealed.owner().session.is_none() || !app.session_cookies.contain(name)
+            }
+        });
+        self.is_untouched &= count == self.cookies.len();
+        let left = self.sessions();
+        before
+            .into_iter()
+            .filter(|session| !left.contains(session))
+            .collect()
+    }
+
     fn of(held: Vec<(&str, Option<Held>)>) -> Self {
         Self {
             is_untouched: held

@@ -1,4 +1,4 @@
-//! The issuer's key set (RFC 7517) and the discovery document that leads to it.
+//! The issuer's key set (RFC 7517).
 
 use std::rc::Rc;
 
@@ -6,11 +6,7 @@ use base64ct::{Base64UrlUnpadded, Encoding};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{
-    jws::Algorithm,
-    limits,
-    url::{HttpUrl, Schemes},
-};
+use super::{jws::Algorithm, limits};
 
 /// Why an answer of the OP is not usable. It never replaces a usable one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +17,8 @@ pub enum BadDocument {
     OtherIssuer,
     /// A `jwks_uri` that is not a URL we may fetch.
     KeySetUrl,
+    /// A `token_endpoint` that is not a URL we may ask.
+    TokenEndpoint,
     /// A key set without one key that we can use.
     NoUsableKey,
 }
@@ -33,29 +31,14 @@ impl BadDocument {
             Self::Malformed => "op_document_malformed",
             Self::OtherIssuer => "metadata_of_other_issuer",
             Self::KeySetUrl => "jwks_uri_not_allowed",
+            Self::TokenEndpoint => "token_endpoint_not_allowed",
             Self::NoUsableKey => "jwks_without_usable_key",
         }
     }
 }
 
-/// The `jwks_uri` of the metadata document `body`, which must be `issuer`'s own.
-///
-/// # Errors
-/// [`BadDocument`] if the document is not JSON, of another issuer, or names no URL allowed.
-pub fn key_set_url(body: &[u8], issuer: &str, schemes: Schemes) -> Result<HttpUrl, BadDocument> {
-    let metadata = object(body)?;
-    let text = |name: &str| metadata.get(name).and_then(Value::as_str);
-    let (Some(its_issuer), Some(jwks_uri)) = (text("issuer"), text("jwks_uri")) else {
-        return Err(BadDocument::Malformed);
-    };
-    if its_issuer != issuer {
-        return Err(BadDocument::OtherIssuer);
-    }
-    HttpUrl::parse(jwks_uri, schemes).map_err(|_| BadDocument::KeySetUrl)
-}
-
 /// A map, because derived structs would take arrays for objects.
-fn object(body: &[u8]) -> Result<Map<String, Value>, BadDocument> {
+pub(super) fn object(body: &[u8]) -> Result<Map<String, Value>, BadDocument> {
     let without_mark = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     serde_json::from_slice(without_mark).map_err(|_| BadDocument::Malformed)
 }
@@ -416,43 +399,5 @@ mod tests {
         assert_eq!(count(Some("b")), 0, "reserved for another algorithm");
         assert_eq!(count(Some("d")), 0);
         assert_eq!(count(None), limits::KEYS_TRIED);
-    }
-
-    #[test]
-    fn metadata_is_the_issuers_own() {
-        let read = |body: Value| {
-            key_set_url(
-                body.to_string().as_bytes(),
-                "https://op.example",
-                Schemes::Https,
-            )
-        };
-        let metadata =
-            |issuer: &str, jwks_uri: &str| json!({ "issuer": issuer, "jwks_uri": jwks_uri });
-        assert!(read(metadata("https://op.example", "https://op.example/jwks")).is_ok());
-        for (body, problem) in [
-            (
-                metadata("https://op.example/", "https://op.example/jwks"),
-                BadDocument::OtherIssuer,
-            ),
-            (
-                metadata("https://op.example", "http://op.example/jwks"),
-                BadDocument::KeySetUrl,
-            ),
-            (
-                metadata("https://op.example", "file:///etc"),
-                BadDocument::KeySetUrl,
-            ),
-            (
-                json!({ "issuer": "https://op.example" }),
-                BadDocument::Malformed,
-            ),
-            (
-                json!(["https://op.example", "https://op.example/jwks"]),
-                BadDocument::Malformed,
-            ),
-        ] {
-            assert_eq!(read(body.clone()), Err(problem), "{body}");
-        }
     }
 }

@@ -6,15 +6,17 @@ use super::{
     jwks::{KeySet, PublicKey},
     jws::Algorithm,
     limits,
+    metadata::Metadata,
     time::Timestamp,
 };
 
-/// What is known of one issuer's keys. Lives as long as the isolate.
+/// What is known of one issuer. Lives as long as the isolate.
 #[derive(Debug, Default)]
 pub struct KeyCache {
     set: Option<Fetched>,
     last_fetch: Option<Timestamp>,
     retries: Vec<Timestamp>,
+    metadata: Option<(Rc<Metadata>, Timestamp)>,
 }
 
 #[derive(Debug)]
@@ -50,6 +52,21 @@ pub enum Next {
 }
 
 impl KeyCache {
+    /// The last good metadata document, and whether it is time to ask for another.
+    #[must_use]
+    pub fn metadata(&self, now: Timestamp) -> (Option<Rc<Metadata>>, bool) {
+        let Some((metadata, fetched_at)) = &self.metadata else {
+            return (None, true);
+        };
+        let is_old = now >= fetched_at.plus(limits::KEY_SET_LIFETIME);
+        (Some(metadata.clone()), is_old)
+    }
+
+    /// Takes a metadata document that was fetched at `now`.
+    pub fn fetched_metadata(&mut self, metadata: Rc<Metadata>, now: Timestamp) {
+        self.metadata = Some((metadata, now));
+    }
+
     /// Decides what to do for a token.
     #[must_use]
     pub fn next(&self, wanted: &Wanted<'_>, now: Timestamp) -> Next {

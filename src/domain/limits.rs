@@ -28,6 +28,15 @@ pub const OP_FETCH: Duration = Duration::from_millis(1500);
 pub const BODY_DEADLINE: Duration = Duration::from_secs(10);
 /// Time for a back-channel request from the end of its body to our answer.
 pub const BACK_CHANNEL_DEADLINE: Duration = Duration::from_secs(2);
+/// How long a code is known after the callback request that brought it: OPs let codes live for a
+/// minute or so, and a back end redeems one at once.
+pub const CODE_LIFETIME: Duration = Duration::from_mins(1);
+/// Largest form of a callback request, and of a token request, in bytes.
+pub const RELAYED_FORM_BYTES: usize = 64 * 1024;
+/// Largest answer of a token endpoint, in bytes: a few tokens.
+pub const TOKEN_ANSWER_BYTES: usize = 256 * 1024;
+/// Time for the OP's token endpoint. Clients give up after some ten seconds.
+pub const TOKEN_ENDPOINT: Duration = Duration::from_secs(9);
 /// Time for the session store to answer the gate.
 pub const GATE_DEADLINE: Duration = Duration::from_secs(10);
 /// How long a fetched key set is used without asking again. A withdrawn key lives as long, or
@@ -122,6 +131,8 @@ pub const UNSEALED_MAX: Duration = Duration::from_hours(7 * 24);
 /// Shortest shared secret with which an app announces logins without an ID token, in bytes.
 pub const ANNOUNCE_KEY_BYTES: usize = 32;
 
+/// Largest index of a data point that Workers Analytics Engine takes, in bytes.
+pub const ANALYTICS_INDEX_BYTES: usize = 96;
 /// Shortest `OPERATOR_KEY`, in bytes.
 pub const OPERATOR_KEY_BYTES: usize = 32;
 /// Largest body of a request of an operator, in bytes.

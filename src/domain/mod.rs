@@ -1,5 +1,7 @@
 //! The decisions of edge-logout: pure functions and the types they are made of.
 
+pub mod authorization_code;
+pub mod callback;
 pub mod claims;
 pub mod config;
 pub mod cookie;
@@ -16,6 +18,7 @@ pub mod leases;
 pub mod ledger;
 pub mod limits;
 pub mod logout_token;
+pub mod metadata;
 pub mod operator;
 pub mod packed;
 pub mod pieces;
@@ -26,4 +29,5 @@ pub mod sender;
 pub mod session;
 pub mod session_header;
 pub mod time;
+pub mod token_endpoint;
 pub mod url;

@@ -77,6 +77,8 @@ pub enum Refusal {
     SessionHeader,
     /// `edge-logout-key` is not the app's.
     SessionHeaderKey,
+    /// An authorization response in which servers may find different codes or tokens.
+    ResponseAmbiguous,
     /// No key of the issuer has this `kid`, by a key set fetched after the token arrived.
     KeyUnknown,
     /// The signature does not verify.
@@ -122,6 +124,7 @@ impl Refusal {
             Self::NotAnIdToken => "not_an_id_token",
             Self::SessionHeader => "session_header_malformed",
             Self::SessionHeaderKey => "session_header_key_wrong",
+            Self::ResponseAmbiguous => "authorization_response_ambiguous",
             Self::KeyUnknown => "key_unknown",
             Self::Signature => "signature_invalid",
         }

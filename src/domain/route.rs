@@ -3,7 +3,7 @@
 use std::{fmt, rc::Rc};
 
 use super::{
-    config::{App, Config, HostRule},
+    config::{Announce, App, Config, HostRule},
     limits, url,
 };
 
@@ -56,6 +56,10 @@ impl fmt::Display for Route {
 pub enum Place<'a> {
     /// The back-channel logout endpoint of an app.
     BackChannel(&'a Rc<App>),
+    /// Where an app's back end redeems codes, instead of at its OP.
+    TokenEndpoint(&'a Rc<App>),
+    /// The OP's metadata with that token endpoint.
+    Metadata(&'a Rc<App>),
     /// A path of the Worker itself, given without `/.edge-logout`.
     Own(&'a str),
     /// An app, and the prefix by which it was found.
@@ -88,7 +92,7 @@ pub fn locate<'a>(config: &'a Config, host: &str, path: &'a str) -> Place<'a> {
 
 fn locate_as_it_stands<'a>(config: &'a Config, host: &str, path: &'a str) -> Place<'a> {
     if let Some(own) = own_path(path) {
-        return Place::Own(own);
+        return relay(config, host, own).unwrap_or(Place::Own(own));
     }
     let back_channel = config
         .apps
@@ -109,6 +113,38 @@ fn locate_as_it_stands<'a>(config: &'a Config, host: &str, path: &'a str) -> Pla
             rules.find(|rule| rule.host == host).map(Place::Unmatched)
         })
         .unwrap_or(Place::Nowhere)
+}
+
+/// What stands in for the OP at `/relay/<name of an app>`.
+fn relay<'a>(config: &'a Config, host: &str, own: &str) -> Option<Place<'a>> {
+    let (name, path) = own.strip_prefix("/relay/")?.split_once('/')?;
+    let is_it = |app: &&Rc<App>| {
+        app.name == name
+            && app.announce == Announce::Relay
+            && app.routes.iter().any(|route| route.host == host)
+    };
+    let app = config.apps.iter().find(is_it)?;
+    match path {
+        TOKEN => Some(Place::TokenEndpoint(app)),
+        METADATA => Some(Place::Metadata(app)),
+        _ => None,
+    }
+}
+
+const TOKEN: &str = "token";
+/// Where a client looks that takes what stands before it for the issuer (Discovery section 4).
+const METADATA: &str = ".well-known/openid-configuration";
+
+/// The path of the relay's token endpoint for an app.
+#[must_use]
+pub fn token_endpoint(app: &App) -> String {
+    format!("/.edge-logout/relay/{}/{TOKEN}", app.name)
+}
+
+/// The path of the metadata with that token endpoint.
+#[must_use]
+pub fn metadata(app: &App) -> String {
+    format!("/.edge-logout/relay/{}/{METADATA}", app.name)
 }
 
 /// What servers make of `path`: each takes some of these steps and leaves out others. `None` if it
@@ -209,6 +245,8 @@ mod tests {
         let name = |host, path| match locate(&config, host, path) {
             Place::App(app, _) => app.name.clone(),
             Place::BackChannel(app) => format!("logout of {}", app.name),
+            Place::TokenEndpoint(app) => format!("token endpoint of {}", app.name),
+            Place::Metadata(app) => format!("metadata of {}", app.name),
             Place::Own(rest) => format!("own {rest}"),
             Place::Unmatched(rule) => format!("rest of {}", rule.host),
             Place::Nowhere => "nowhere".to_owned(),

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     config::{App, SessionSid, SidScope},
     digest::Digest,
+    id_token::Login,
     limits,
     logout_token::Target,
     time::Timestamp,
@@ -113,6 +114,42 @@ impl Session {
     #[must_use]
     pub fn is_over(&self, lifetime: Duration, now: Timestamp) -> bool {
         now >= self.expires.min(self.registered_at.plus(lifetime))
+    }
+}
+
+/// Who logged in, and when: as the OP, or the app in its place, has attested.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attested {
+    /// The user.
+    pub subject: SubjectKey,
+    /// Its `sid`, if it has one.
+    pub sid: Option<SidKey>,
+    /// What stands for "no `sid`" of this user.
+    pub without_sid: SidKey,
+    /// `iat`: the login time of the session that this login begins.
+    pub issued_at: Timestamp,
+    /// `auth_time`, if the OP says it.
+    pub authenticated_at: Option<Timestamp>,
+}
+
+impl Attested {
+    /// A login at `app`.
+    #[must_use]
+    pub fn of(app: &App, login: &Login) -> Self {
+        Self {
+            subject: SubjectKey::of(app, &login.sub),
+            sid: login.sid.as_ref().map(|sid| SidKey::of(app, sid)),
+            without_sid: SidKey::absent(app, &login.sub),
+            issued_at: login.issued_at,
+            authenticated_at: login.authenticated_at,
+        }
+    }
+
+    /// Whether it is one of a session's user, and of its `sid` if both have one.
+    #[must_use]
+    pub fn is_of(&self, session: &Session) -> bool {
+        let has_other_sid = |sid| session.sid != self.without_sid && session.sid != sid;
+        session.subject == self.subject && !self.sid.is_some_and(has_other_sid)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     domain::{config::App, refusal::Refusal, sender::Sender},
 };
 
-/// The body of a request.
+/// A body as it comes.
 pub(super) struct Stream(pub(super) Option<web_sys::ReadableStream>);
 
 impl Body for Stream {

@@ -7,6 +7,7 @@ use wasm_bindgen::{JsCast as _, JsValue};
 use worker::{Env, Fetcher, console_error, console_log};
 
 use super::{
+    codes,
     deadline::Deadline,
     desk, kv, ledger,
     runtime::{self, Runtime},
@@ -26,6 +27,7 @@ pub(super) struct Bindings {
     pub(super) kv: kv::Namespace,
     /// None where sessions live in KV alone.
     pub(super) ledger: Option<ledger::Namespace>,
+    pub(super) codes: codes::Namespace,
     /// None where they are not bound.
     pub(super) desks: Option<desk::Namespace>,
     pub(super) assets: Option<Fetcher>,
@@ -50,6 +52,7 @@ impl Bindings {
             config,
             kv: kv::Namespace(kv),
             ledger: env.durable_object(LEDGER).ok().map(ledger::Namespace),
+            codes: codes::Namespace(env.durable_object(CODES).ok()),
             desks: env.durable_object(DESK).ok().map(desk::Namespace),
             assets: env.assets("ASSETS").ok(),
             world: Runtime {
@@ -100,6 +103,8 @@ impl Bindings {
 
 /// The binding of the ledger.
 const LEDGER: &str = "LEDGER";
+/// The binding of the records of authorization codes.
+const CODES: &str = "CODES";
 /// That of the desks.
 const DESK: &str = "DESK";
 /// What is told at the start where it is not bound.
@@ -144,6 +149,10 @@ fn read_config(env: &Env) -> Option<Rc<Config>> {
             for name in &missing {
                 report(&format!("{name}: the service is not bound"));
             }
+            let lacks_codes = config.relays() && env.durable_object(CODES).is_err();
+            if lacks_codes {
+                report("CODES: the relay needs this binding");
+            }
             let has_desk = env.durable_object(DESK).is_ok();
             let idle: Vec<_> = config.breakers().filter(|_| !has_desk).collect();
             for issuer in &idle {
@@ -152,7 +161,7 @@ fn read_config(env: &Env) -> Option<Rc<Config>> {
                     issuer.name
                 ));
             }
-            (missing.is_empty() && idle.is_empty()).then(|| Rc::new(config))
+            (missing.is_empty() && idle.is_empty() && !lacks_codes).then(|| Rc::new(config))
         }
         Err(problems) => {
             for problem in problems {

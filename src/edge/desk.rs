@@ -2,9 +2,7 @@
 
 use std::cell::Cell;
 
-use js_sys::Date;
 use serde::{Serialize, de::DeserializeOwned};
-use wasm_bindgen::{JsCast as _, JsValue};
 use worker::{
     DurableObject, Env, ObjectNamespace, Request, Response, SqlStorageValue as Value, State,
     Storage, durable_object,
@@ -12,7 +10,7 @@ use worker::{
 
 use super::{
     bindings::Bindings,
-    objects::{self, Codes},
+    objects::{self, Unanswered},
     runtime::{self, Runtime},
 };
 use crate::{
@@ -27,20 +25,17 @@ use crate::{
     },
 };
 
-/// As that of the ledger.
-const PREFIX: &str = "https://desk/1/";
-
 /// The namespace of the desks.
 pub(super) struct Namespace(pub(super) ObjectNamespace);
 
 impl Desks for Namespace {
     async fn ask(&self, desk: Name, command: Command) -> Result<Answer> {
-        const CODES: Codes = Codes {
-            failed: Unavailable("desk_failed"),
-            overloaded: Unavailable("desk_overloaded"),
-            other_answer: OTHER_ANSWER,
-        };
-        objects::ask(&self.0, &desk.to_string(), PREFIX, &command, &CODES).await
+        let answer = objects::ask(&self.0, &desk.to_string(), &command).await;
+        answer.map_err(|unanswered| match unanswered {
+            Unanswered::Overloaded => Unavailable("desk_overloaded"),
+            Unanswered::NotUnderstood => OTHER_ANSWER,
+            Unanswered::Failed => Unavailable("desk_failed"),
+        })
     }
 }
 
@@ -75,11 +70,11 @@ impl DurableObject for Desk {
     }
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        let Some(command) = objects::command::<Command>(&request, PREFIX) else {
+        let Some(command) = objects::command::<Command>(&request) else {
             return objects::not_understood();
         };
         let answer = self.at_work(async |desk| desk.answer(&command).await).await;
-        objects::respond(answer.as_ref().ok())
+        objects::answer(answer.as_ref().ok())
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
@@ -218,15 +213,6 @@ impl Shelf for SqlShelf {
     }
 
     fn wake(&self, at: Timestamp) -> Result<()> {
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-        let date = Date::new(&JsValue::from_f64(at.millis() as f64));
-        // Not waited for: it is stored with what was written before, and an answer is held back
-        // until that is done.
-        let _ = self
-            .storage
-            .as_raw()
-            .set_alarm(date, JsValue::NULL.unchecked_into())
-            .map_err(|_| FAILED)?;
-        Ok(())
+        objects::set_alarm(&self.storage, at).map_err(|_| FAILED)
     }
 }

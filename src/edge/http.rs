@@ -28,6 +28,19 @@ pub(super) fn plain(status: u16, text: &str) -> Result<Response> {
     Ok(response)
 }
 
+/// The answer to another method than GET or HEAD.
+pub(super) fn get_only() -> Result<Response> {
+    let response = plain(405, "Method not allowed.\n")?;
+    response.headers().set("Allow", "GET, HEAD")?;
+    Ok(response)
+}
+
+/// The names of headers, lower case.
+pub(super) fn names(headers: &Headers) -> Vec<String> {
+    let names = headers.keys().into_iter().flatten();
+    names.filter_map(|name| name.as_string()).collect()
+}
+
 pub(super) fn init(status: u16) -> ResponseInit {
     let init = ResponseInit::new();
     init.set_status(status);

@@ -5,7 +5,7 @@ use worker::{DurableObject, Env, ObjectNamespace, Request, Response, State, dura
 use super::{
     bindings::Bindings,
     kv,
-    objects::{self, Codes},
+    objects::{self, Unanswered},
     rows::SqlRows,
     runtime::{self, Runtime},
 };
@@ -21,21 +21,17 @@ use crate::{
     },
 };
 
-/// Stands before every command: where Worker and object are of different versions for a while, what
-/// is not understood is an outage.
-const PREFIX: &str = "https://ledger/1/";
-
 /// The namespace of the lists.
 pub(super) struct Namespace(pub(super) ObjectNamespace);
 
 impl ports::Ledger for Namespace {
     async fn ask(&self, list: List, command: Command) -> Result<Answer, Unavailable> {
-        const CODES: Codes = Codes {
-            failed: Unavailable("ledger_failed"),
-            overloaded: Unavailable("ledger_overloaded"),
-            other_answer: ports::OTHER_ANSWER,
-        };
-        objects::ask(&self.0, &list.to_string(), PREFIX, &command, &CODES).await
+        let answer = objects::ask(&self.0, &list.to_string(), &command).await;
+        answer.map_err(|unanswered| match unanswered {
+            Unanswered::Overloaded => Unavailable("ledger_overloaded"),
+            Unanswered::NotUnderstood => ports::OTHER_ANSWER,
+            Unanswered::Failed => Unavailable("ledger_failed"),
+        })
     }
 }
 
@@ -69,7 +65,7 @@ impl DurableObject for Ledger {
     }
 
     async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        let Some(command) = objects::command(&request, PREFIX) else {
+        let Some(command) = objects::command::<Command>(&request) else {
             return objects::not_understood();
         };
         let bindings = Bindings::of(&self.env, None);
@@ -77,7 +73,7 @@ impl DurableObject for Ledger {
             Some(list) => list.answer(&command).await.ok(),
             None => None,
         };
-        objects::respond(answer.as_ref())
+        objects::answer(answer.as_ref())
     }
 
     async fn alarm(&self) -> worker::Result<Response> {

@@ -2,6 +2,7 @@
 
 mod back_channel;
 mod bindings;
+mod codes;
 mod deadline;
 mod desk;
 mod http;
@@ -11,6 +12,7 @@ mod objects;
 mod operator;
 mod pages;
 mod proxy;
+mod relay;
 mod rows;
 mod runtime;
 mod store;
@@ -77,8 +79,11 @@ async fn serve(
         origin,
         announcement,
         env: &bindings.env,
+        world: &bindings.world,
     };
     match route::locate(&bindings.config, target.host, target.path) {
+        Place::TokenEndpoint(app) => relay::token(&bindings, app, &request).await,
+        Place::Metadata(app) => relay::metadata(&bindings, app, &request, &target).await,
         Place::Own(path) if operator::has(path) => {
             operator::serve(&bindings, &context, &target, path, request).await
         }
@@ -100,6 +105,7 @@ async fn serve(
             let front = Front {
                 world: &bindings.world,
                 sessions: &bindings.sessions(app),
+                codes: &bindings.codes,
                 config: &bindings.config,
                 app,
                 request: seen.as_request(&target),

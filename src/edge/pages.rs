@@ -29,9 +29,7 @@ pub(super) async fn own_path(
     path: &str,
 ) -> Result<Response> {
     if !matches!(request.method().as_str(), "GET" | "HEAD") {
-        let response = http::plain(405, "Method not allowed.\n")?;
-        response.headers().set("Allow", "GET, HEAD")?;
-        return Ok(response);
+        return http::get_only();
     }
     if path == "/health" {
         return http::plain(200, "ok\n");
@@ -73,8 +71,8 @@ pub(super) async fn deliver(
                 return Ok(response);
             }
             let code = "answer_not_rebuildable";
-            let name = app.map_or("", |(app, _)| &app.name);
-            bindings.world.record(&Event::new(code, name));
+            let app = app.map(|(app, _)| app);
+            bindings.world.record(&Event::new(code, app));
             Own::new(OwnKind::BadGateway, code)
         }
     };
@@ -90,6 +88,7 @@ async fn render(
     app: Option<(&App, &str)>,
 ) -> Result<Response> {
     let (status, page, text) = match own.kind {
+        OwnKind::BadRequest => (400, Some("/error.html"), "The request could not be read.\n"),
         OwnKind::SeeOther => (303, None, ""),
         OwnKind::MethodNotAllowed => (405, None, "Method not allowed.\n"),
         OwnKind::Unauthorized => (401, Some("/signed-out.html"), "You have been signed out.\n"),

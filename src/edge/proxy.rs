@@ -6,13 +6,13 @@ use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
 use web_sys::{AbortSignal, Headers, RequestInit, RequestRedirect, Response, ResponseInit};
 use worker::Env;
 
-use super::http;
+use super::{back_channel::Stream, http, runtime::Runtime};
 use crate::{
     app::{
         front::{self, Changes, CookieHeader, Forward, Origin, Reply},
-        ports::Unavailable,
+        ports::{Unavailable, read_in_time},
     },
-    domain::{config, url::RequestUrl},
+    domain::{config, form, limits, refusal::Refusal, url::RequestUrl},
 };
 
 #[wasm_bindgen]
@@ -78,6 +78,7 @@ pub(super) struct Behind<'a> {
     /// The header in which the app announces logins: a client's copy might be reflected.
     pub(super) announcement: Option<&'a str>,
     pub(super) env: &'a Env,
+    pub(super) world: &'a Runtime,
 }
 
 /// Headers that make an answer depend on what the client has already.
@@ -101,7 +102,7 @@ impl Behind<'_> {
             (_, None) => web_sys::Request::new_with_request(self.request)?,
         };
         let headers = request.headers();
-        for name in names(&self.request.headers()) {
+        for name in http::names(&self.request.headers()) {
             if self.is_stripped(&name) {
                 headers.delete(&name)?;
             }
@@ -221,15 +222,6 @@ const OTHER_CACHE_HEADERS: [&str; 4] = [
 /// Time for the preflight.
 const PREFLIGHT_MILLIS: u32 = 2000;
 
-fn names(headers: &Headers) -> Vec<String> {
-    headers
-        .keys()
-        .into_iter()
-        .flatten()
-        .filter_map(|name| name.as_string())
-        .collect()
-}
-
 /// An answer of the app.
 pub(super) struct Answer(Response);
 
@@ -252,6 +244,20 @@ impl Reply for Answer {
 
 impl Origin for Behind<'_> {
     type Reply = Answer;
+
+    async fn form(&self) -> Result<Option<Vec<u8>>, Refusal> {
+        let headers = self.request.headers();
+        let header = |name| http::header(&headers, name);
+        let (kind, coding) = (header("content-type"), header("content-encoding"));
+        if form::check_head("POST", kind.as_deref(), coding.as_deref()).is_err() {
+            return Ok(None);
+        }
+        let copy = self.request.clone().map_err(|_| Refusal::BodyUnreadable)?;
+        let body = Stream(copy.body());
+        read_in_time(self.world, body, limits::RELAYED_FORM_BYTES)
+            .await
+            .map(Some)
+    }
 
     async fn send(&self, forward: &Forward) -> Result<Answer, Unavailable> {
         let unreachable = |_: JsValue| Unavailable("origin_unreachable");

@@ -4,10 +4,9 @@
 
 use std::cell::Cell;
 
-use js_sys::Date;
-use wasm_bindgen::{JsCast as _, JsValue};
 use worker::{SqlStorageValue as Value, Storage};
 
+use super::objects;
 use crate::{
     app::ports::Unavailable,
     domain::{
@@ -253,15 +252,7 @@ impl Rows for SqlRows {
     }
 
     fn set_alarm(&self, at: Timestamp) -> Result<()> {
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
-        let date = Date::new(&JsValue::from_f64(at.millis() as f64));
-        // Not waited for: it is stored with what was written before, and an answer is held back
-        // until that is done.
-        let _ = self
-            .storage
-            .as_raw()
-            .set_alarm(date, JsValue::NULL.unchecked_into())
-            .map_err(|_| FAILED)?;
+        objects::set_alarm(&self.storage, at).map_err(|_| FAILED)?;
         self.alarm.set(Some(at));
         Ok(())
     }

@@ -9,6 +9,7 @@ before(async () => {
   world = await startWorld({
     bindings: (app) => ({
       APP_SHOP: { ...app('shop'), anonymous_paths: ['/shop/static'] },
+      APP_WIKI: { ...app('wiki'), announce: { from: 'relay' }, login_paths: ['/wiki/callback'] },
       HOST_TEST: { host: 'app.test', unmatched: 'pass', origin: app('shop').origin },
     }),
   });
@@ -142,3 +143,27 @@ for (const [name, token, status, calls] of [
     assert.deepEqual(await callsMade(), calls);
   });
 }
+
+// Open and close at the gate; at the relay the OP is asked, and the code redeemed.
+const RELAYED = all(HOP, { codes: 2 }, { fetch: 1, codes: 1 }, VERIFIED, begin);
+
+test(`a login through the relay: ${JSON.stringify(RELAYED)}`, async () => {
+  const relay = '/.edge-logout/relay/WIKI';
+  op.token = async (_, res) => res.end(JSON.stringify({ id_token: await op.idToken({ aud: 'wiki' }) }));
+  world.app = async (_, res) => {
+    const { status } = await world.request(`${relay}/token`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/x-www-form-urlencoded' },
+      body: 'grant_type=authorization_code&code=c&client_id=wiki',
+    });
+    assert.equal(status, 200);
+    res.writeHead(200, { 'set-cookie': 'wiki.sid=new; Path=/' }).end();
+  };
+  // The metadata are known for a while.
+  await world.request(`${relay}/.well-known/openid-configuration`);
+  await world.store();
+  await world.calls();
+  assert.equal((await world.request('/wiki/callback?code=c')).status, 200);
+  assert.deepEqual(await world.calls(), RELAYED);
+  assert.equal(Object.keys(await world.contents()).filter((key) => key.startsWith('session/')).length, 1);
+});

@@ -56,7 +56,7 @@ for (const { name, steps } of vectors.rows) {
 test('what is said in another version is not understood, and nothing happens', async () => {
   const stub = world.ledger.get(world.ledger.idFromName('u:x'));
   for (const path of ['2/AA', '1/', '1/!', '1/_____w']) {
-    assert.equal((await stub.fetch(`https://ledger/${path}`)).status, 400, path);
+    assert.equal((await stub.fetch(`https://object/${path}`)).status, 400, path);
   }
 });
 

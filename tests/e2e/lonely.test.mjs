@@ -22,7 +22,7 @@ async function listOf(setup, ...lifetimes) {
   }));
   const list = userList(sessions[0]);
   const stub = world.ledger.getByName(`u:${list.hash.toString('base64url')}`);
-  const at = (path, init) => stub.fetch(`https://ledger/${path}`, init);
+  const at = (path, init) => stub.fetch(`https://object/${path}`, init);
   await at('setup', { method: 'POST', body: JSON.stringify(setup) });
   for (const one of sessions) assert.equal(await ask(world.ledger, list, admit(list, one)), 'admitted');
   const state = async () => (await at('state')).json();

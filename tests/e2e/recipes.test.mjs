@@ -34,13 +34,15 @@ before(async () => {
   const starts = [];
   for (const [at, name] of NAMES.entries()) {
     const port = ports[at];
+    const { relayed, callback, cookie } = RECIPES[name];
     bindings[`APP_${name.toUpperCase().replace('-', '_')}`] = {
       issuer,
       client_id: name,
       routes: [`localhost:${workerPort}/${name}`],
       logout_path: `/${name}/bclogout`,
       origin: `http://127.0.0.1:${port}`,
-      session_cookies: [RECIPES[name].cookie],
+      session_cookies: [cookie],
+      ...(relayed && { announce: { from: 'relay' }, login_paths: [`/${name}/${callback}`] }),
     };
     const start = startRecipe({ name, port, issuer, publicUrl });
     starts.push(start.then((stop) => stops.push(stop)));

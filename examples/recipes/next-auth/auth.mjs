@@ -6,7 +6,8 @@ export const authOptions = {
       id: 'op',
       name: 'OP',
       type: 'oauth',
-      wellKnown: `${process.env.OIDC_ISSUER}/.well-known/openid-configuration`,
+      // The OP's metadata with the Worker's token endpoint: nothing else is there for edge-logout.
+      wellKnown: process.env.OIDC_METADATA,
       clientId: process.env.OIDC_CLIENT_ID,
       clientSecret: process.env.OIDC_CLIENT_SECRET,
       authorization: { params: { scope: 'openid' } },

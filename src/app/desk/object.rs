@@ -119,9 +119,11 @@ where
                     breaker::performed(self.shelf, &name)?;
                     outcome.released = outcome.released.saturating_add(1);
                     outcome.ended = outcome.ended.saturating_add(ended.matched);
-                    Event::new("logout_released", "").ended(ended)
+                    Event::new("logout_released", None).ended(ended)
                 }
-                Err(Unavailable(code)) => Event::new(code, "").class(journal::Class::LogoutPending),
+                Err(Unavailable(code)) => {
+                    Event::new(code, None).class(journal::Class::LogoutPending)
+                }
             };
             let failed = event.class.is_some();
             self.world.record(&event.of(ordered.scope.hash().short()));

@@ -79,7 +79,7 @@ impl<W: World, S: Sessions, D: Desks> Supervised<'_, W, S, D> {
                     return Err(unavailable);
                 };
                 self.world
-                    .record(&Event::new(unavailable.0, &self.app.name));
+                    .record(&Event::new(unavailable.0, Some(self.app)));
                 Ok(known)
             }
         }
@@ -115,7 +115,7 @@ impl<W: World, S: Sessions, D: Desks> Supervised<'_, W, S, D> {
             Ok(Answer::Judged(Verdict::Full)) => Err(FULL),
             other => {
                 let Unavailable(code) = other.err().unwrap_or(OTHER_ANSWER);
-                let event = Event::new(code, &self.app.name);
+                let event = Event::new(code, Some(self.app));
                 self.world.record(&event.of(scope.hash().short()));
                 Ok(())
             }

@@ -5,6 +5,7 @@ use crate::domain::{
     config::{Announce, App, Source},
     cookie::SetCookie,
     refusal::Refusal,
+    session::Attested,
 };
 
 /// Subject and `sid` of a login, for apps that cannot reach the ID token.
@@ -13,11 +14,13 @@ const SESSION: &str = "edge-logout-session";
 const KEY: &str = "edge-logout-key";
 const ID_TOKEN: &str = "edge-logout-id-token";
 
-/// What an answer announces, not looked at yet.
+/// What is announced, not looked at yet.
 #[derive(Debug)]
 pub(super) enum Announced {
     /// An ID token.
     IdToken(String),
+    /// A login that was seen on its way to the app.
+    Attested(Attested),
     /// The two headers of ours.
     Session { header: String, key: String },
 }
@@ -57,6 +60,7 @@ pub(super) fn find(
                 Some(_) => Err(Refusal::TokenRepeated),
             })
         }
+        Announce::Relay | Announce::FormPost => None,
         Announce::Session { .. } => Some(Ok(Announced::Session {
             header: header(SESSION)?,
             key: header(KEY).unwrap_or_default(),

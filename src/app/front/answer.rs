@@ -1,10 +1,14 @@
 //! An app's answer on its way out: the login it announces, the cookies it sets.
 
-use super::{Changes, Front, Own, OwnKind, Reply, announcement};
+use super::{
+    Changes, Front, Own, OwnKind, Reply,
+    announcement::{self, Announced},
+    callback::Callback,
+};
 use crate::{
     app::{
         audit::{Event, cookie_stem},
-        ports::{Sessions, World},
+        ports::{Codes, Sessions, World},
     },
     domain::{
         cookie::SetCookie,
@@ -22,6 +26,10 @@ pub(super) struct Answer<'a, R> {
     pub(super) exchange: Exchange<'a>,
     /// When the request came.
     pub(super) arrived: Timestamp,
+    /// What the request brought from the OP.
+    pub(super) callback: Option<&'a Callback>,
+    /// Sessions of the browser without which the request went out.
+    pub(super) left: &'a [Session],
     pub(super) reply: &'a R,
 }
 
@@ -32,7 +40,7 @@ struct Rewritten {
     sealed_any: bool,
 }
 
-impl<W: World, S: Sessions> Front<'_, W, S> {
+impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
     /// Learns from the answer who logged in, and seals what it sets.
     pub(super) async fn take_back<R: Reply>(&self, answer: &Answer<'_, R>) -> Result<Changes, Own> {
         let (exchange, reply) = (&answer.exchange, answer.reply);
@@ -42,14 +50,9 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
             .map(|line| SetCookie::parse(line, exchange.now))
             .collect();
         let lines: Vec<SetCookie> = read.iter().flatten().cloned().collect();
-        let is_anonymous = self.app.is_anonymous_at(exchange.path);
-        let announced = announcement::find(self.app, reply, &lines).filter(|_| !is_anonymous);
-        let named = match announced {
-            Some(announced) => match self.login(announced, answer, &lines).await {
-                Ok(named) => named,
-                Err(own) => return Err(self.undelivered(own, exchange, &lines).await),
-            },
-            None => None,
+        let named = match self.named(answer, &lines).await {
+            Ok(named) => named,
+            Err(own) => return Err(self.undelivered(own, exchange, &lines).await),
         };
         let born = exchange.born(named.as_ref());
         let mut rewritten = match self.rewrite(exchange, &raw_lines, &read, named.as_ref()) {
@@ -61,6 +64,11 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
                 return Err(self.undelivered(own, exchange, &lines).await);
             }
         };
+        if born.is_some() {
+            for session in answer.left {
+                self.end_one(session, "session_replaced").await;
+            }
+        }
         if let Standing::Live(session) = exchange.standing {
             if born.is_some() {
                 self.end_one(session, "session_replaced").await;
@@ -90,6 +98,26 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
             },
             is_private: standing.is_ended() || rewritten.sealed_any,
         })
+    }
+
+    /// The session of the login that the answer tells of, or that the request has led to.
+    async fn named<R: Reply>(
+        &self,
+        answer: &Answer<'_, R>,
+        lines: &[SetCookie],
+    ) -> Result<Option<Session>, Own> {
+        let announced = match answer.callback {
+            None => announcement::find(self.app, answer.reply, lines),
+            Some(Callback::IdToken(login)) => Some(Ok(Announced::Attested(*login))),
+            Some(Callback::Code(code, id)) => {
+                let login = self.close(code, *id).await?;
+                login.map(|login| Ok(Announced::Attested(login)))
+            }
+        };
+        match announced.filter(|_| !self.app.is_anonymous_at(answer.exchange.path)) {
+            Some(announced) => self.login(announced, answer, lines).await,
+            None => Ok(None),
+        }
     }
 
     /// The answer's `Set-Cookie` lines, sealed where they must be.
@@ -203,7 +231,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
     fn report(&self, code: &'static str, line: &SetCookie) {
         let fact = format!("{code}/{}/{}", self.app.name, cookie_stem(&line.name));
         if self.world.is_news(fact) {
-            let event = Event::new(code, &self.app.name);
+            let event = Event::new(code, Some(self.app));
             self.world.record(&event.cookie(&line.name));
         }
     }

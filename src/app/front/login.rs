@@ -3,8 +3,8 @@
 use super::{Front, Own, OwnKind, Reply, announcement::Announced, answer::Answer};
 use crate::{
     app::{
-        audit::{Class, Event},
-        ports::{Sessions, World, in_time},
+        audit::{Class, Event, SESSION_BEGAN},
+        ports::{Codes, Sessions, World, in_time},
         verify::{NotVerified, verify},
     },
     domain::{
@@ -12,11 +12,11 @@ use crate::{
         cookie::SetCookie,
         digest::Digest,
         gate::{self, Credentials, Exchange},
-        id_token::{self, IdClaims, Login},
+        id_token::{self, IdClaims},
         jws::Unverified,
         limits,
         refusal::Refusal,
-        session::{Birth, Session, SessionId, SidKey, SubjectKey},
+        session::{Attested, Birth, Session, SessionId},
         session_header,
         time::Timestamp,
     },
@@ -26,20 +26,11 @@ use crate::{
 enum Read {
     /// An ID token whose signature nobody has verified yet.
     IdToken(Unverified<IdClaims>),
-    /// A login that the app's secret vouches for.
-    Vouched(Login),
+    /// A login that the relay has seen, or that the app's secret vouches for.
+    Attested(Attested),
 }
 
-impl Read {
-    fn sub_and_sid(&self) -> (&str, Option<&str>) {
-        match self {
-            Self::IdToken(token) => (&token.claimed().sub, token.claimed().sid.as_deref()),
-            Self::Vouched(login) => (&login.sub, login.sid.as_deref()),
-        }
-    }
-}
-
-impl<W: World, S: Sessions> Front<'_, W, S> {
+impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
     /// The session that the announcement names: one that it begins, or the present one. None if it
     /// does not count.
     pub(super) async fn login<R: Reply>(
@@ -56,12 +47,13 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
             cache_status: cache_status.as_deref(),
         };
         if !gate::may_announce(&credentials) {
-            // With a new session cookie beside it, this may be a login that nobody would bind.
-            if exchange.renews_a_cookie(lines) {
+            // With a new session cookie beside it, this may be a login that nobody would bind. On a
+            // login path such a cookie lives for a minute.
+            if exchange.renews_a_cookie(lines) && answer.callback.is_none() {
                 return Err(Own::new(OwnKind::BadGateway, "announcement_not_counted"));
             }
             self.world
-                .record(&Event::new("announcement_not_counted", &self.app.name));
+                .record(&Event::new("announcement_not_counted", Some(self.app)));
             return Ok(None);
         }
         let read = announced.and_then(|announced| self.read(&announced, answer.arrived));
@@ -76,24 +68,21 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         // On the day of the roll-out an app may repeat the announcements of logins from before.
         if exchange.jar.has_unsealed() && !exchange.renews_a_cookie(lines) {
             self.world
-                .record(&Event::new("announcement_not_counted", &self.app.name));
+                .record(&Event::new("announcement_not_counted", Some(self.app)));
             return Ok(None);
         }
-        let claims = self.prove(read).await?;
-        let subject = SubjectKey::of(self.app, &claims.sub);
-        let without_sid = SidKey::absent(self.app, &claims.sub);
-        let sid = claims.sid.as_ref().map(|sid| SidKey::of(self.app, sid));
-        let sid = match sid {
+        let login = self.prove(read).await?;
+        let sid = match login.sid {
             Some(sid) => sid,
-            None if self.app.session_sid == SessionSid::Optional => without_sid,
+            None if self.app.session_sid == SessionSid::Optional => login.without_sid,
             None => return Err(Own::new(OwnKind::BadGateway, "login_without_sid")),
         };
         let now = self.world.now();
         let session = Session {
             id: SessionId::from_random(self.world.random()?),
-            subject,
+            subject: login.subject,
             sid,
-            login: claims.issued_at,
+            login: login.issued_at,
             registered_at: now,
             expires: now.plus(self.app.session_lifetime),
         };
@@ -102,8 +91,8 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         }
         let birth = Birth {
             session,
-            authenticated_at: claims.authenticated_at,
-            has_sid: claims.sid.is_some(),
+            authenticated_at: login.authenticated_at,
+            has_sid: login.sid.is_some(),
         };
         let registered = in_time(
             self.world,
@@ -112,7 +101,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         );
         match registered.await? {
             Ok(()) => {
-                let event = Event::new("session_began", &self.app.name);
+                let event = Event::new(SESSION_BEGAN, Some(self.app));
                 self.world.record(&event.of(sid.0.short()));
                 Ok(Some(session))
             }
@@ -122,12 +111,10 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
 
     /// Whether it is the same user, and the same `sid` if both have one.
     fn continues(&self, live: &Session, read: &Read) -> bool {
-        let (sub, sid) = read.sub_and_sid();
-        let has_other_sid = |sid| {
-            let without_sid = SidKey::absent(self.app, sub);
-            live.sid != without_sid && live.sid != SidKey::of(self.app, sid)
-        };
-        live.subject == SubjectKey::of(self.app, sub) && !sid.is_some_and(has_other_sid)
+        match read {
+            Read::IdToken(token) => token.claimed().are_of(self.app, live),
+            Read::Attested(login) => login.is_of(live),
+        }
     }
 
     /// The answer in place of one whose login does not count. The app may have attached that login
@@ -157,22 +144,24 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
                 if !Digest::of("announce-key", &[sent]).is_secretly(key) {
                     return Err(Refusal::SessionHeaderKey);
                 }
-                session_header::read(header, arrived).map(Read::Vouched)
+                let login = session_header::read(header, arrived)?;
+                Ok(Read::Attested(Attested::of(self.app, &login)))
             }
-            (Announced::Session { .. }, Announce::IdToken(_)) => Err(Refusal::SessionHeaderKey),
+            (Announced::Attested(login), _) => Ok(Read::Attested(*login)),
+            (Announced::Session { .. }, _) => Err(Refusal::SessionHeaderKey),
         }
     }
 
-    async fn prove(&self, read: Read) -> Result<Login, Own> {
+    async fn prove(&self, read: Read) -> Result<Attested, Own> {
         let token = match read {
-            Read::Vouched(login) => return Ok(login),
+            Read::Attested(login) => return Ok(login),
             Read::IdToken(token) => token.try_map(IdClaims::into_login),
         };
         let now = self.world.now();
         let deadline = now.plus(limits::BACK_CHANNEL_DEADLINE);
         let token = token.map_err(|refusal| self.refused(refusal))?;
         match verify(self.world, &self.app.issuer, token, now, deadline).await {
-            Ok(login) => Ok(login.into_inner()),
+            Ok(login) => Ok(Attested::of(self.app, &login)),
             Err(NotVerified::Refused(refusal)) => Err(self.refused(refusal)),
             Err(NotVerified::Unavailable(unavailable)) => Err(unavailable.into()),
         }
@@ -181,7 +170,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
     fn refused(&self, refusal: Refusal) -> Own {
         // The reason goes into the log by itself: the answer only says "announcement".
         self.world
-            .record(&Event::new(refusal.code(), &self.app.name).class(Class::Refused));
+            .record(&Event::new(refusal.code(), Some(self.app)).class(Class::Refused));
         Own::new(OwnKind::BadGateway, "announcement_invalid")
     }
 }

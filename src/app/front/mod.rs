@@ -5,14 +5,15 @@
 
 mod announcement;
 mod answer;
+mod callback;
 mod login;
 mod unmatched;
 
-use self::answer::Answer;
 pub use self::unmatched::Unmatched;
+use self::{answer::Answer, callback::Callback};
 use super::{
     audit::{Class, Event},
-    ports::{Sessions, Unavailable, World, in_time},
+    ports::{Codes, Sessions, Unavailable, World, in_time},
 };
 pub use crate::domain::gate::Request;
 use crate::domain::{
@@ -20,6 +21,7 @@ use crate::domain::{
     gate::{self, Exchange, Passage},
     jar::{Jar, REDIRECTED, Standing},
     limits,
+    refusal::Refusal,
     route::{self, Place},
     session::{Life, Session},
     time::Timestamp,
@@ -71,6 +73,12 @@ pub trait Origin {
     /// Its answers.
     type Reply: Reply;
 
+    /// The form in the body of the request, if that is one. The request can be sent all the same.
+    ///
+    /// # Errors
+    /// [`Refusal`] if it is too large, or does not come.
+    async fn form(&self) -> Result<Option<Vec<u8>>, Refusal>;
+
     /// Sends the request on, with these changes.
     ///
     /// # Errors
@@ -116,6 +124,8 @@ pub struct Own {
 /// The answers that the gate gives itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnKind {
+    /// 400: what the OP sends cannot be read.
+    BadRequest,
     /// 405: a method that is never forwarded.
     MethodNotAllowed,
     /// 401: done signed in, and not signed in any more.
@@ -150,11 +160,13 @@ impl From<Unavailable> for Own {
 }
 
 /// The gate of one app, for one request.
-pub struct Front<'a, W, S> {
+pub struct Front<'a, W, S, C> {
     /// The world.
     pub world: &'a W,
     /// Where the app's sessions live.
     pub sessions: &'a S,
+    /// What is known of authorization codes.
+    pub codes: &'a C,
     /// The configuration.
     pub config: &'a Config,
     /// The app that the request is for.
@@ -163,13 +175,13 @@ pub struct Front<'a, W, S> {
     pub request: Request<'a>,
 }
 
-impl<W: World, S: Sessions> Front<'_, W, S> {
+impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
     /// Serves the request.
     pub async fn serve<O: Origin>(&self, origin: &O) -> Served<O::Reply> {
         match self.pass(origin).await {
             Ok((reply, changes)) => Served::Reply(reply, changes),
             Err(own) => {
-                let event = Event::new(own.code, &self.app.name);
+                let event = Event::new(own.code, Some(self.app));
                 self.world.record(&match own.kind {
                     OwnKind::Unavailable => event,
                     _ => event.class(Class::Refused),
@@ -183,10 +195,17 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         let Request { path, query, .. } = self.request;
         let arrived = self.world.now();
         let header = self.request.cookies.unwrap_or_default();
-        let jar = if self.app.is_anonymous_at(path) {
+        let callback = self.callback(origin).await?;
+        let mut jar = if self.app.is_anonymous_at(path) {
             Jar::without_sessions(header, |name| self.app.session_cookies.may_mean(name))
         } else {
             Jar::open(self.config, self.app, header, arrived)
+        };
+        // Whoever has a session could post a token of their own, for an answer that holds the login
+        // of that session.
+        let left = match &callback {
+            Some(Callback::IdToken(_)) => jar.leave_sessions(self.app),
+            _ => Vec::new(),
         };
         if jar.is_cut()
             && self
@@ -194,7 +213,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
                 .is_news(format!("too_many_seals/{}", self.app.name))
         {
             self.world
-                .record(&Event::new("too_many_seals", &self.app.name));
+                .record(&Event::new("too_many_seals", Some(self.app)));
         }
         let standing = in_time(self.world, limits::GATE_DEADLINE, self.standing(&jar)).await?;
         let now = self.world.now();
@@ -203,7 +222,10 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
         let target = url::without_session_ids(self.app, path, query);
         if target.is_some() {
             self.world
-                .record(&Event::new("session_id_in_url_removed", &self.app.name));
+                .record(&Event::new("session_id_in_url_removed", Some(self.app)));
+        }
+        if let Some(Callback::Code(code, id)) = &callback {
+            self.open(code, *id).await?;
         }
         let forward = Forward {
             cookies: CookieHeader::of(&jar, &standing, now),
@@ -225,6 +247,8 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
                 now: self.world.now(),
             },
             arrived,
+            callback: callback.as_ref(),
+            left: &left,
             reply: &reply,
         };
         let changes = self.take_back(&answer).await?;
@@ -278,7 +302,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
                 Life::Ended(by) => {
                     let of = session.sid.0.short();
                     self.world
-                        .record(&Event::new(by.code(), &self.app.name).of(of));
+                        .record(&Event::new(by.code(), Some(self.app)).of(of));
                     if standing == Standing::Anonymous {
                         standing = Standing::Ended(session, by);
                     }
@@ -296,7 +320,7 @@ impl<W: World, S: Sessions> Front<'_, W, S> {
             Ok(()) => done,
             Err(_) => "left_session_not_deleted",
         };
-        let event = Event::new(code, &self.app.name);
+        let event = Event::new(code, Some(self.app));
         self.world.record(&event.of(session.sid.0.short()));
     }
 }

@@ -34,7 +34,7 @@ impl<W: World> Unmatched<'_, W> {
             Ok((reply, changes)) => Served::Reply(reply, changes),
             Err(own) => {
                 self.world
-                    .record(&Event::new(own.code, "").class(Class::Refused));
+                    .record(&Event::new(own.code, None).class(Class::Refused));
                 Served::Own(own)
             }
         }
@@ -64,7 +64,7 @@ impl<W: World> Unmatched<'_, W> {
         let (dropped, kept): (Vec<_>, Vec<_>) = all.iter().partition(is_ours);
         if !dropped.is_empty() {
             self.world
-                .record(&Event::new("foreign_session_cookie_dropped", ""));
+                .record(&Event::new("foreign_session_cookie_dropped", None));
         }
         let announced = self
             .config

@@ -60,7 +60,7 @@ where
         let answer = self.obey(command).await;
         if let Err(Unavailable(code)) = answer {
             // Who asks learns only that it failed.
-            self.world.record(&Event::new(code, ""));
+            self.world.record(&Event::new(code, None));
         }
         answer
     }
@@ -116,7 +116,7 @@ where
                 ..Ended::default()
             };
             self.world
-                .record(&Event::new("logout_finished_late", "").ended(ended));
+                .record(&Event::new("logout_finished_late", None).ended(ended));
         }
         let now = self.world.now();
         let next = match outcome {
@@ -168,7 +168,7 @@ where
             return Ok(());
         };
         let left = self.rows.ended(1)?;
-        let event = Event::new(code, "");
+        let event = Event::new(code, None);
         if left.iter().any(|row| matches!(row.other, List::User(_))) {
             self.world.record(&event.class(Class::LogoutPending));
         } else if failed != SPENT {

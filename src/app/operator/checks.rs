@@ -11,9 +11,10 @@ use crate::{
     },
     domain::{
         config::{App, Issuer, KeySource, SessionSid},
-        jwks::{self, KeySet},
+        jwks::{BadDocument, KeySet},
         jws::Algorithm,
         limits,
+        metadata::Metadata,
         route::{self, Place},
         seal::Authority,
         time::Timestamp,
@@ -113,9 +114,10 @@ impl<W: World, B: Backends, D: Desks> Office<'_, W, B, D> {
         };
         checks.add("discovery", Pass, "The metadata can be had.");
         let metadata: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let key_set = jwks::key_set_url(&body, &issuer.issuer, issuer.schemes);
+        let key_set = Metadata::parse(&body, &issuer.issuer)
+            .and_then(|metadata| metadata.key_set_url(issuer.schemes));
         match &key_set {
-            Err(jwks::BadDocument::OtherIssuer) => {
+            Err(BadDocument::OtherIssuer) => {
                 checks.add("issuer", Fail, "The metadata are of another issuer.");
             }
             Err(bad) => checks.add("issuer", Fail, format!("The metadata: {}.", bad.code())),

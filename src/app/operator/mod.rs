@@ -196,7 +196,7 @@ impl<'a, W: World, B: Backends, D: Desks> Office<'a, W, B, D> {
                     _ => None,
                 };
                 if let Some(code) = code {
-                    let event = Event::new(code, "").class(Class::Refused);
+                    let event = Event::new(code, None).class(Class::Refused);
                     self.world.record(&event);
                 }
                 failure.into()

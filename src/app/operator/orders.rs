@@ -35,7 +35,7 @@ impl<W: World, B: Backends, D: Desks> Office<'_, W, B, D> {
     ) -> Result<Value, Failure> {
         let survey = self.survey(app, whom).await?;
         let of = whom.scope().hash().short();
-        let event = Event::new("operator_searched", &app.name).of(of);
+        let event = Event::new("operator_searched", Some(app)).of(of);
         self.audit(event, by, slice::from_ref(app));
         let session = |session: &Session| {
             let (SubjectKey(subject), SidKey(sid)) = (session.subject, session.sid);
@@ -64,11 +64,11 @@ impl<W: World, B: Backends, D: Desks> Office<'_, W, B, D> {
         };
         let apps = order.apps(&self.apps);
         let audit = |code: &'static str, ended: Option<usize>| {
-            let name = match apps.as_slice() {
-                [app] => app.name.as_str(),
-                _ => "",
+            let app = match apps.as_slice() {
+                [app] => Some(&**app),
+                _ => None,
             };
-            let mut event = Event::new(code, name);
+            let mut event = Event::new(code, app);
             event.of.clone_from(&of);
             event.ended = ended.map(|matched| Ended {
                 matched,

@@ -11,6 +11,7 @@ use crate::{
     domain::{
         config::{Announce, App, Issuer, SessionSid, Source},
         desk::Desk,
+        route,
         seal::Authority,
     },
 };
@@ -86,7 +87,15 @@ impl<W: World, B: Backends, D: Desks> Office<'_, W, B, D> {
             Announce::IdToken(Source::Header { .. }) => "header",
             Announce::IdToken(Source::Cookie { .. }) => "cookie",
             Announce::Session { .. } => "session",
+            Announce::Relay => "relay",
+            Announce::FormPost => "form_post",
         };
+        let relay = (app.announce == Announce::Relay).then(|| {
+            json!({
+                "token_endpoint": format!("{origin}{}", route::token_endpoint(app)),
+                "metadata": format!("{origin}{}", route::metadata(app)),
+            })
+        });
         let routes: Vec<_> = app.routes.iter().map(ToString::to_string).collect();
         Ok(json!({
             "name": app.name,
@@ -96,7 +105,7 @@ impl<W: World, B: Backends, D: Desks> Office<'_, W, B, D> {
             "backchannel_logout_uri": format!("{origin}{}", app.logout_path),
             "backchannel_logout_session_required": app.session_sid == SessionSid::Required,
             "announce": announce,
-            "relay": null,
+            "relay": relay,
             "ended_before": ended_before,
         }))
     }

@@ -8,7 +8,7 @@ use crate::{
         logout::Delivery,
         ports::{Body, Unavailable},
     },
-    domain::{refusal::Refusal, sender::Sender},
+    domain::{limits, refusal::Refusal, sender::Sender},
 };
 
 pub struct Bytes(pub Vec<u8>);
@@ -37,6 +37,8 @@ pub fn delivery(token: &str) -> Delivery<Bytes> {
 pub struct FakeOrigin {
     pub reply: Result<FakeReply, Unavailable>,
     pub seen: RefCell<Vec<Forward>>,
+    /// The form in the request.
+    pub form: Option<&'static str>,
     /// What happens elsewhere between the request and the answer.
     pub meanwhile: Option<Box<dyn Fn()>>,
 }
@@ -85,6 +87,14 @@ impl Reply for FakeReply {
 
 impl Origin for FakeOrigin {
     type Reply = FakeReply;
+
+    async fn form(&self) -> Result<Option<Vec<u8>>, Refusal> {
+        let form = self.form.map(|form| form.as_bytes().to_vec());
+        match form {
+            Some(form) if form.len() > limits::RELAYED_FORM_BYTES => Err(Refusal::BodyTooLarge),
+            form => Ok(form),
+        }
+    }
 
     async fn send(&self, forward: &Forward) -> Result<FakeReply, Unavailable> {
         self.seen.borrow_mut().push(forward.clone());

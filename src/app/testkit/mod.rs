@@ -1,6 +1,7 @@
 //! Fakes for the ports, with clock and faults in the test's hand, and tokens signed by an OP of
 //! the test's own.
 
+mod codes;
 mod desk;
 mod faults;
 mod http;
@@ -16,6 +17,7 @@ pub use pollster::block_on;
 use serde_json::{Value, json};
 
 pub use self::{
+    codes::FakeCodes,
     desk::{FakeDesks, MemoryShelf},
     faults::{Fault, FaultyRows},
     http::{Bytes, FakeOrigin, FakeReply, delivery},
@@ -35,6 +37,7 @@ pub const ISSUER: &str = "https://op.example/";
 pub const ANNOUNCE_KEY: &str = "0123456789abcdef0123456789abcdef";
 pub const OPERATOR_KEY: &str = "the key of the operator of these tests";
 pub const KEY_SET: &str = "https://op.example/jwks";
+pub const TOKEN_ENDPOINT: &str = "https://op.example/token";
 
 /// Two apps on one host.
 pub fn config() -> Config {
@@ -80,7 +83,11 @@ fn configured(issuer: &Value, shop: &Value, seal_keys: &Value, authority: Author
             "never": ["visible-to-the-app"],
         })
     };
-    let main = json!({ "issuer": ISSUER, "jwks_uri": KEY_SET });
+    let mut main = json!({ "issuer": ISSUER });
+    if issuer.get("discovery").is_none() {
+        main["jwks_uri"] = json!(KEY_SET);
+        main["token_endpoint"] = json!(TOKEN_ENDPOINT);
+    }
     let variables = [
         variable("ISSUER_MAIN", main, issuer),
         variable("APP_SHOP", app("shop"), shop),

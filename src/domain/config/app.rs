@@ -3,7 +3,8 @@
 use std::{iter, rc::Rc};
 
 use super::{
-    Announce, App, CookieNames, Issuer, OnEnded, Origin, SessionSid, Source, fields::Fields,
+    Announce, App, CookieNames, Issuer, KeySource, OnEnded, Origin, SessionSid, Source,
+    fields::Fields,
 };
 use crate::domain::{
     digest::Digest,
@@ -53,7 +54,7 @@ pub(super) fn read_app(name: &str, fields: &mut Fields<'_>, known: &Known<'_>) -
         .unwrap_or(limits::SESSION_LIFETIME);
     let accept_unsealed_until = fields.moment("accept_unsealed_until");
     let announce = read_announce(fields, known.announce_key);
-    let login_paths = read_login_paths(fields);
+    let login_paths = read_login_paths(fields, announce.as_ref());
     let on_ended = read_on_ended(fields);
     let anonymous_paths = fields.paths("anonymous_paths");
     let is_anonymous = |path: &String| {
@@ -99,6 +100,12 @@ pub(super) fn read_app(name: &str, fields: &mut Fields<'_>, known: &Known<'_>) -
         );
     }
     let (issuer, client_id) = (its_issuer?, client_id?);
+    let is_relayed = announce.as_ref() == Some(&Announce::Relay);
+    if is_relayed && issuer.token_endpoint.is_none() && matches!(issuer.keys, KeySource::KeySet(_))
+    {
+        let reason = "from = \"relay\" needs the issuer's token_endpoint, where jwks_uri is given";
+        fields.problem("announce", reason);
+    }
     Some(App {
         name: name.to_owned(),
         id: Digest::of("app", &[name, &issuer.issuer, &client_id]),
@@ -152,6 +159,8 @@ fn read_announce(fields: &mut Fields<'_>, key: Option<&str>) -> Option<Announce>
             }
             name.map(|name| Announce::IdToken(Source::Cookie { name }))
         }
+        Some("relay") => Some(Announce::Relay),
+        Some("form_post") => Some(Announce::FormPost),
         Some("session") => match key {
             Some(key) if key.len() >= limits::ANNOUNCE_KEY_BYTES => Some(Announce::Session {
                 key: Digest::of("announce-key", &[key]),
@@ -164,7 +173,10 @@ fn read_announce(fields: &mut Fields<'_>, key: Option<&str>) -> Option<Announce>
             }
         },
         _ => {
-            announce.problem("from", "must be one of header, cookie, session");
+            announce.problem(
+                "from",
+                "must be one of header, cookie, session, relay, form_post",
+            );
             None
         }
     };
@@ -172,13 +184,23 @@ fn read_announce(fields: &mut Fields<'_>, key: Option<&str>) -> Option<Announce>
     read
 }
 
-fn read_login_paths(fields: &mut Fields<'_>) -> Vec<String> {
+fn read_login_paths(fields: &mut Fields<'_>, announce: Option<&Announce>) -> Vec<String> {
     let is_late = fields.flag("announce_late");
     let login_paths = fields.paths("login_paths");
-    if is_late && login_paths.is_empty() {
-        fields.problem("login_paths", "must name at least one, with announce_late");
-    } else if !is_late && !login_paths.is_empty() {
-        fields.problem("login_paths", "serve announce_late = true only");
+    let is_seen = announce.is_some_and(|announce| !announce.is_made_by_the_app());
+    if is_late && is_seen {
+        fields.problem("announce_late", "is for apps that announce logins");
+    }
+    match (is_late || is_seen, login_paths.is_empty()) {
+        (true, true) => fields.problem(
+            "login_paths",
+            "must name at least one, with announce_late, relay or form_post",
+        ),
+        (false, false) => fields.problem(
+            "login_paths",
+            "serve announce_late, relay and form_post only",
+        ),
+        _ => {}
     }
     login_paths
 }

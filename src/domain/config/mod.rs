@@ -42,6 +42,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// Whether an app's logins are learned by standing in for its OP's token endpoint.
+    #[must_use]
+    pub fn relays(&self) -> bool {
+        self.apps.iter().any(|app| app.announce == Announce::Relay)
+    }
+
     /// The issuers of the apps that have a breaker, each once.
     pub fn breakers(&self) -> impl Iterator<Item = &Rc<Issuer>> {
         let issuers = self.apps.iter().enumerate().filter(|(position, app)| {
@@ -72,6 +78,8 @@ pub struct Issuer {
     pub issuer: String,
     /// Where its keys are.
     pub keys: KeySource,
+    /// Its token endpoint, if it is not to be learned from the metadata.
+    pub token_endpoint: Option<HttpUrl>,
     /// Whether `http` is acceptable in the addresses of this issuer (development).
     pub schemes: Schemes,
     /// The one algorithm of its logout tokens.
@@ -176,8 +184,8 @@ pub struct App {
     pub accept_unsealed_until: Timestamp,
     /// How the app says who logged in.
     pub announce: Announce,
-    /// Paths, by whole segments, whose answers set a login's cookie one page before the
-    /// announcement; none if the announcement comes with the cookie.
+    /// Paths, by whole segments, to which the OP sends users back: known where the login is learned
+    /// from that request, or announced one page later.
     pub login_paths: Vec<String>,
     /// What becomes of requests whose session has ended.
     pub on_ended: OnEnded,
@@ -203,13 +211,13 @@ impl App {
     pub fn announcement_header(&self) -> Option<&str> {
         match &self.announce {
             Announce::IdToken(Source::Header { name, .. }) => Some(name),
-            Announce::IdToken(Source::Cookie { .. }) | Announce::Session { .. } => None,
+            _ => None,
         }
     }
 
-    /// Whether a cookie set at `path` may wait for an announcement on the next page.
+    /// Whether the OP sends users back to `path`, where the app logs them in.
     #[must_use]
-    pub fn announces_late_at(&self, path: &str) -> bool {
+    pub fn logs_in_at(&self, path: &str) -> bool {
         self.login_paths
             .iter()
             .any(|prefix| route::covers(prefix, path))
@@ -245,17 +253,30 @@ pub struct HostRule {
     pub origin: Origin,
 }
 
-/// How an app's answer says who logged in. The source is never delivered.
+/// How the Worker learns who logged in. An app's announcement is never delivered.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Announce {
     /// By the ID token that the app received.
     IdToken(Source),
+    /// Not at all: the Worker stands in for the token endpoint, and sees the ID token that the app
+    /// receives for the code it was called back with.
+    Relay,
+    /// Not at all: the OP posts the ID token to a login path.
+    FormPost,
     /// By the headers `edge-logout-session` and `edge-logout-key`: subject and `sid`, vouched for by
     /// a shared secret.
     Session {
         /// The digest of the secret.
         key: Digest,
     },
+}
+
+impl Announce {
+    /// Whether the app says it, rather than that we see it on its way.
+    #[must_use]
+    pub const fn is_made_by_the_app(&self) -> bool {
+        matches!(self, Self::IdToken(_) | Self::Session { .. })
+    }
 }
 
 /// Where an answer holds an ID token.

@@ -61,6 +61,7 @@ fn read_access(fields: &mut Fields<'_>) -> Option<Access> {
     let keys = HttpUrl::parse(&format!("{team}/cdn-cgi/access/certs"), schemes).ok()?;
     Some(Access {
         team: Issuer {
+            token_endpoint: None,
             name: String::new(),
             issuer: team,
             keys: KeySource::KeySet(keys),

@@ -139,6 +139,7 @@ fn read_issuer(name: &str, fields: &mut Fields<'_>) -> Option<Issuer> {
     let issuer = fields.required_text("issuer");
     let discovery = fields.text("discovery");
     let jwks_uri = fields.text("jwks_uri");
+    let token_endpoint = fields.text("token_endpoint");
     let logout_alg = read_algorithm(fields, "logout_alg");
     let id_token_alg = read_algorithm(fields, "id_token_alg");
     let logout_types = if fields.flag("require_typ") {
@@ -194,9 +195,18 @@ fn read_issuer(name: &str, fields: &mut Fields<'_>) -> Option<Issuer> {
             return None;
         }
     };
+    let token_endpoint = match token_endpoint.map(|url| HttpUrl::parse(&url, schemes)) {
+        None => None,
+        Some(Ok(url)) => Some(url),
+        Some(Err(problem)) => {
+            fields.problem("token_endpoint", problem.to_string());
+            None
+        }
+    };
     Some(Issuer {
         name: name.to_owned(),
         issuer,
+        token_endpoint,
         keys: if field == "jwks_uri" {
             KeySource::KeySet(address)
         } else {

@@ -194,7 +194,7 @@ fn each_problem_names_its_field() {
         ("APP_SHOP.announce", json!("header"), ": must be a table"),
         (
             "APP_SHOP.announce",
-            json!({ "from": "relay" }),
+            json!({ "from": "token" }),
             ".from: must be one of",
         ),
         ("APP_SHOP.announce", json!({}), ".from: is missing"),
@@ -477,7 +477,7 @@ fn what_is_optional_is_read() {
             scheme: Some("Bearer".into())
         })
     );
-    assert!(app.announces_late_at("/shop/callback/x") && !app.announces_late_at("/shop/callbac"));
+    assert!(app.logs_in_at("/shop/callback/x") && !app.logs_in_at("/shop/callbac"));
     assert!(app.is_anonymous_at("/shop/static") && !app.is_anonymous_at("/shop/statics"));
     assert_eq!(
         app.on_ended,

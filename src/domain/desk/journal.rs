@@ -19,6 +19,18 @@ pub enum Class {
     Audit,
 }
 
+impl Class {
+    /// Its name, as lines and data points have it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Refused => "refused",
+            Self::LogoutPending => "logout_pending",
+            Self::Audit => "audit",
+        }
+    }
+}
+
 /// One event, or several that are the same.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Entry {

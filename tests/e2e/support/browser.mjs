@@ -37,7 +37,7 @@ export async function openBrowser() {
   return {
     context,
     newPage: () => context.newPage(),
-    shoot: (page, name) => shoot(page, join(screenshots, `${name}.png`)),
+    shoot: (page, name, how) => shoot(page, { path: join(screenshots, `${name}.png`), ...how }),
     async close() {
       await context.close();
       rmSync(profile, { recursive: true, force: true });
@@ -49,13 +49,13 @@ export async function openBrowser() {
  * Pictures are for people to look at; no test depends on one. A Chromium that has just navigated on
  * a busy machine may have no frame to copy yet ("Unable to capture screenshot"): it is asked again.
  */
-async function shoot(page, path) {
+async function shoot(page, options) {
   for (let attempt = 1; ; attempt += 1) {
     try {
       await page.bringToFront();
-      return await page.screenshot({ path });
+      return await page.screenshot(options);
     } catch (error) {
-      if (attempt === 5) return console.warn(`no picture ${path}: ${error.message}`);
+      if (attempt === 5) return console.warn(`no picture ${options.path}: ${error.message}`);
       await page.waitForTimeout(200 * attempt);
     }
   }

@@ -3,6 +3,8 @@
 // of /held tells how many times that was tried. A restart forgets both.
 import Worker, { Ledger as List } from './index.js';
 
+export * from './index.js';
+
 let isHolding = false;
 let held = 0;
 

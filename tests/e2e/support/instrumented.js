@@ -10,6 +10,8 @@
 // and how many went off although they had been cleared.
 import Worker, { Desk as BuiltDesk, Ledger as BuiltLedger } from './index.js';
 
+export * from './index.js';
+
 let plan = null;
 let kvCalls = 0;
 let calls = {};
@@ -113,6 +115,7 @@ const around = (env) => ({
   ...env,
   SESSIONS: instrumented(env.SESSIONS),
   ...(env.LEDGER && { LEDGER: new DurableObjectNamespace(env.LEDGER, 'ledger') }),
+  ...(env.CODES && { CODES: new DurableObjectNamespace(env.CODES, 'codes') }),
   ...(env.DESK && { DESK: new DurableObjectNamespace(env.DESK, 'desk') }),
 });
 

@@ -56,7 +56,7 @@ function read(answer) {
 /** Says something to a list; gives its answer as the vectors write it. */
 export async function ask(namespace, list, command) {
   const stub = namespace.get(namespace.idFromName(nameOf(list)));
-  const response = await stub.fetch(`https://ledger/1/${text(command)}`);
+  const response = await stub.fetch(`https://object/1/${text(command)}`);
   if (response.status !== 200) throw new Error(`the ledger answers ${response.status}`);
   return read(Buffer.from(response.headers.get('answer'), 'base64url'));
 }

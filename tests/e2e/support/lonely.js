@@ -2,6 +2,8 @@
 // from KV can be held: an entry module for tests.
 import Worker, { Ledger as BuiltLedger } from './index.js';
 
+export * from './index.js';
+
 let isBound = true;
 let alarms = 0;
 /** The next deletion waits until it is let go. */

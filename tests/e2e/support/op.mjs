@@ -15,6 +15,8 @@ export async function startTestOp({ path = '/' } = {}) {
   const op = {
     fetches: [],
     published: [],
+    /** Its token endpoint: a function of request and response. */
+    token: undefined,
     /** Replaces the next answers: a function of request and response. */
     answer: undefined,
     now: () => Math.floor(Date.now() / 1000),
@@ -60,7 +62,10 @@ export async function startTestOp({ path = '/' } = {}) {
       const [, base, file] = path.match(/^(\/.*?)(\.well-known\/openid-configuration|jwks)$/) ?? [];
       if (file === 'jwks') return JSON.stringify({ keys: op.published.map((kid) => keys[kid].jwk) });
       const issuer = `${op.origin}${base}`;
-      return file && JSON.stringify({ issuer, jwks_uri: `${issuer}jwks` });
+      return (
+        file &&
+        JSON.stringify({ issuer, jwks_uri: `${issuer}jwks`, token_endpoint: `${op.origin}/token` })
+      );
     },
     async stop() {
       server.closeAllConnections();
@@ -71,6 +76,7 @@ export async function startTestOp({ path = '/' } = {}) {
   await op.addKey('op-1');
   op.published.push('op-1');
   const server = createServer((req, res) => {
+    if (req.url === '/token') return op.token(req, res);
     op.fetches.push(req.url);
     if (op.answer) return op.answer(req, res);
     const document = op.document(req.url);

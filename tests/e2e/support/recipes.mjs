@@ -1,11 +1,7 @@
-// The apps of examples/recipes, each started as on a server of its own.
-import { spawn } from 'node:child_process';
+// The apps of examples/recipes that have pages of our own, each started as on a server of its own.
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { startApp } from '../../../examples/recipes/start.mjs';
 
 /** Loopback ports that nobody listens on, all different. */
 export async function freePorts(count) {
@@ -22,9 +18,9 @@ const gunicorn = (module) => ({ built, port }) => [
 ];
 
 /**
- * What there is to know of each: the path of its OIDC callback, the cookie of its session, the
- * status with which it refuses a forged form, and the commands that start it, of which the last
- * one serves.
+ * What there is to know of each: whether the Worker's relay says who logged in, in its place; the
+ * path of its OIDC callback, the cookie of its session, the status with which it refuses a forged
+ * form, and the commands that start it, of which the last one serves.
  */
 export const RECIPES = {
   flask: { callback: 'callback', cookie: 'session', refused: 400, commands: gunicorn('app:app') },
@@ -45,6 +41,7 @@ export const RECIPES = {
     commands: () => [[process.execPath, 'app.mjs']],
   },
   'next-auth': {
+    relayed: true,
     callback: 'api/auth/callback/op',
     // A large one is split into `.0`, `.1` and so on.
     cookie: 'next-auth.session-token*',
@@ -66,54 +63,4 @@ export const RECIPES = {
 };
 
 /** Starts the recipe `name` on `port`; gives a function that stops it. */
-export async function startRecipe({ name, port, issuer, publicUrl }) {
-  const directory = fileURLToPath(new URL(`../../../examples/recipes/${name}`, import.meta.url));
-  const built = join(directory, '.built');
-  const { commands } = RECIPES[name];
-  // Commands that ask for nothing need nothing installed.
-  if (commands.length > 0 && !existsSync(built)) {
-    throw new Error(`${built} is missing: run \`bash .make/tools.sh recipes\` first`);
-  }
-  const data = mkdtempSync(join(tmpdir(), `edge-logout-${name}-`));
-  const env = {
-    ...process.env,
-    OIDC_ISSUER: issuer,
-    OIDC_CLIENT_ID: name,
-    OIDC_CLIENT_SECRET: `the secret of ${name}`,
-    PORT: port,
-    SECRET_KEY: crypto.randomUUID(),
-    NEXTAUTH_URL: `${publicUrl}/next-auth/api/auth`,
-    NEXT_TELEMETRY_DISABLED: '1',
-    PUBLIC_URL: publicUrl,
-    DATA: data,
-    DATABASE: join(data, 'db.sqlite3'),
-    PYTHONDONTWRITEBYTECODE: '1',
-  };
-  let output = '';
-  let server;
-  for (const [program, ...args] of commands({ built, port })) {
-    if (server) await ended(server);
-    server = spawn(program, args, { cwd: directory, env, stdio: ['ignore', 'pipe', 'pipe'] });
-    for (const stream of [server.stdout, server.stderr]) stream.on('data', (text) => (output += text));
-  }
-  const exit = once(server, 'exit');
-  const stop = async () => {
-    server.kill();
-    await exit;
-    rmSync(data, { recursive: true, force: true });
-  };
-  const isUp = () => fetch(`http://127.0.0.1:${port}/`).then(() => true, () => false);
-  for (const end = Date.now() + 60_000; !(await isUp()); ) {
-    if (server.exitCode !== null || Date.now() > end) {
-      await stop();
-      throw new Error(`${name} does not start:\n${output}`);
-    }
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  return stop;
-
-  async function ended(child) {
-    const [code] = await once(child, 'exit');
-    if (code !== 0) throw new Error(`${name}: ${child.spawnargs.join(' ')} failed:\n${output}`);
-  }
-}
+export const startRecipe = ({ name, ...where }) => startApp({ name, ...RECIPES[name], ...where });

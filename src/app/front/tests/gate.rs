@@ -688,6 +688,7 @@ fn an_origin_that_does_not_answer_is_a_bad_gateway() {
     let origin = FakeOrigin {
         reply: Err(Unavailable("origin_unreachable")),
         seen: RefCell::default(),
+        form: None,
         meanwhile: None,
     };
     let outcome = visit.ask("GET", true, origin);

@@ -1,4 +1,5 @@
 mod announcements;
+mod callback;
 mod cookies;
 mod ended;
 mod gate;
@@ -16,8 +17,8 @@ use crate::{
     app::{
         logout::{self, Delivery},
         testkit::{
-            self, Bytes, FakeKv, FakeLedger, FakeOrigin, FakeReply, FakeWorld, Fault, KEY_SET, NOW,
-            Signer, block_on,
+            self, Bytes, FakeCodes, FakeKv, FakeLedger, FakeOrigin, FakeReply, FakeWorld, Fault,
+            KEY_SET, NOW, Signer, block_on,
         },
     },
     domain::cookie::{self, SetCookie},
@@ -41,6 +42,8 @@ struct Visit<'a> {
     app: &'static str,
     path: Cell<&'static str>,
     query: Cell<&'static str>,
+    form: Cell<Option<&'static str>>,
+    codes: FakeCodes<'a>,
     referer: Cell<Option<&'static str>>,
     cookies: RefCell<Vec<(String, String)>>,
 }
@@ -111,6 +114,8 @@ impl<'a> Visit<'a> {
             app: "SHOP",
             path: Cell::new("/shop/page"),
             query: Cell::default(),
+            form: Cell::default(),
+            codes: FakeCodes::new(world),
             referer: Cell::default(),
             cookies: RefCell::default(),
         }
@@ -131,6 +136,7 @@ impl<'a> Visit<'a> {
         let origin = FakeOrigin {
             reply: Ok(reply),
             seen: RefCell::default(),
+            form: self.form.get(),
             meanwhile,
         };
         self.ask(method, is_navigation, origin)
@@ -187,6 +193,7 @@ impl<'a> Visit<'a> {
         let front = Front {
             world: self.world,
             sessions,
+            codes: &self.codes,
             config: &self.scene.config,
             app,
             request,

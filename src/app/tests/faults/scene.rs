@@ -9,7 +9,9 @@ use crate::{
         front::{CookieHeader, Front, OwnKind, Request, Served},
         logout::{self, Answer, Unfinished},
         ports::Sessions,
-        testkit::{self, FakeKv, FakeLedger, FakeOrigin, FakeReply, FakeWorld, block_on},
+        testkit::{
+            self, FakeCodes, FakeKv, FakeLedger, FakeOrigin, FakeReply, FakeWorld, block_on,
+        },
     },
     domain::{
         config::{App, Config},
@@ -135,11 +137,13 @@ impl<S: Store> Scene<S> {
         let origin = FakeOrigin {
             reply: Ok(reply),
             seen: RefCell::default(),
+            form: None,
             meanwhile: None,
         };
         let front = Front {
             world: self.world,
             sessions: &self.store.sessions(&self.shop),
+            codes: &FakeCodes::new(self.world),
             config: &self.config,
             app: &self.shop,
             request: Request {

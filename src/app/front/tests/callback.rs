@@ -1,0 +1,264 @@
+//! Logins that nobody announces.
+
+use super::*;
+use crate::{
+    app::ports::Codes as _,
+    domain::{authorization_code::CodeKey, id_token::Login, session::Attested},
+};
+
+fn visit(from: &str) -> (&'static Scene, &'static FakeWorld, &'static Visit<'static>) {
+    let (scene, world, _, visit) = visit_with(&json!({
+        "announce": { "from": from },
+        "login_paths": ["/shop/callback"],
+    }));
+    visit.path.set("/shop/callback");
+    (scene, world, Box::leak(Box::new(visit)))
+}
+
+impl Visit<'static> {
+    fn login(&self, sub: &str, sid: &str) -> Attested {
+        let login = Login {
+            sub: sub.to_owned(),
+            sid: Some(sid.to_owned()),
+            issued_at: self.world.now(),
+            authenticated_at: None,
+        };
+        Attested::of(&testkit::app(&self.scene.config, self.app), &login)
+    }
+
+    /// The app redeems a code; gives whether it learns who logged in.
+    fn redeem(&self, code: &str, sub: &str) -> bool {
+        let code = CodeKey::of(&testkit::app(&self.scene.config, self.app), code);
+        block_on(self.codes.redeem(&code, self.login(sub, "s1"))).unwrap()
+    }
+
+    /// The OP sends the user back with this query, and the app redeems the code `c1` for `sub`.
+    fn called_back(
+        &'static self,
+        query: &'static str,
+        sub: &'static str,
+        reply: FakeReply,
+    ) -> Outcome {
+        self.query.set(query);
+        let redeem = move || {
+            self.redeem("c1", sub);
+        };
+        let outcome = self.request_while("GET", true, reply, Some(Box::new(redeem)));
+        self.query.set("");
+        outcome
+    }
+
+    fn is_signed_in(&self, cookie: &str) -> bool {
+        self.get_at("/shop/page", &[]).sent() == Some(cookie)
+    }
+}
+
+fn sets(value: &str) -> FakeReply {
+    FakeReply::ok(&[(SID, &format!("shop.sid={value}; Path=/shop; HttpOnly"))])
+}
+
+#[test]
+fn the_answer_to_the_callback_is_that_of_the_login_the_code_was_redeemed_for() {
+    let (_, world, visit) = visit("relay");
+    visit.called_back("?state=s&code=c1", "alice", sets("v1"));
+    assert_eq!(world.codes(), ["session_began"]);
+    assert!(visit.is_signed_in("shop.sid=v1"));
+    visit.log_out(
+        &json!({ "sid": "s1" }),
+        world.now().plus(Duration::from_secs(1)),
+    );
+    assert!(!visit.is_signed_in("shop.sid=v1"));
+}
+
+#[test]
+fn a_code_that_nobody_redeems_logs_nobody_in_and_its_cookies_live_for_a_minute() {
+    let (_, world, visit) = visit("relay");
+    visit.query.set("?code=c1");
+    visit.request("GET", true, sets("v1"));
+    visit.query.set("");
+    assert_eq!(world.codes(), [""; 0]);
+    assert!(
+        visit.is_signed_in("shop.sid=v1"),
+        "it may be an error page's"
+    );
+    assert!(
+        !visit.redeem("c1", "alice"),
+        "nobody could end what would begin now"
+    );
+    world.pass(limits::LATE_ANNOUNCEMENT);
+    assert!(!visit.is_signed_in("shop.sid=v1"));
+}
+
+#[test]
+fn a_code_is_redeemed_only_while_its_callback_waits() {
+    let (_, world, visit) = visit("relay");
+    assert!(!visit.redeem("c1", "alice"), "before it");
+    visit.called_back("?code=c1", "alice", sets("v1"));
+    assert!(!visit.redeem("c1", "mallory"), "after it");
+    assert!(visit.is_signed_in("shop.sid=v1"));
+    world.log.take();
+    // Elsewhere than on a login path a code is the app's own business.
+    let (_, _, other) = self::visit("relay");
+    other.path.set("/shop/coupon");
+    other.called_back("?code=c1", "alice", sets("v1"));
+    assert_eq!(other.codes.records.borrow().len(), 0);
+}
+
+/// With a copied cookie and a code of their own, somebody could otherwise have the cookies of the
+/// copied session bound to their own login, and outlive its logout.
+#[test]
+fn of_two_callbacks_with_one_code_the_second_never_reaches_the_app() {
+    let (_, _, visit) = visit("relay");
+    visit.query.set("?code=c1");
+    let again = || {
+        let outcome = visit.request("GET", true, sets("v2"));
+        assert_eq!(outcome.own().code, "callback_repeated");
+        assert_eq!(outcome.own().location.as_deref(), Some("/shop"));
+        assert!(outcome.forwarded.is_none());
+        assert!(visit.redeem("c1", "alice"), "the first still waits");
+    };
+    visit.request_while("GET", true, sets("v1"), Some(Box::new(again)));
+    let outcome = visit.request("GET", true, sets("v3"));
+    assert_eq!(outcome.own().code, "callback_repeated");
+    visit.query.set("");
+    assert!(visit.is_signed_in("shop.sid=v1"));
+}
+
+#[test]
+fn a_login_without_a_new_cookie_is_not_delivered() {
+    let (_, world, visit) = visit("relay");
+    let outcome = visit.called_back("?code=c1", "alice", FakeReply::ok(&[]));
+    assert_eq!(outcome.own().code, "login_without_new_cookie");
+    assert_eq!(world.codes(), ["login_without_new_cookie"]);
+}
+
+#[test]
+fn an_app_may_refuse_whom_the_op_has_let_in() {
+    let (_, world, visit) = visit("relay");
+    let refusal = FakeReply {
+        status: 403,
+        ..sets("v1")
+    };
+    let outcome = visit.called_back("?code=c1", "alice", refusal);
+    assert!(matches!(outcome.served, Served::Reply(..)));
+    assert_eq!(world.codes(), ["announcement_not_counted"]);
+    world.pass(limits::LATE_ANNOUNCEMENT);
+    assert!(!visit.is_signed_in("shop.sid=v1"));
+}
+
+#[test]
+fn who_is_signed_in_stays_so_whatever_comes_of_another_login() {
+    let (_, world, visit) = visit("relay");
+    visit.called_back("?code=c1", "alice", sets("v1"));
+    visit.query.set("?error=login_required");
+    visit.request("GET", true, sets("v2"));
+    visit.query.set("");
+    world.pass(limits::LATE_ANNOUNCEMENT);
+    assert!(visit.is_signed_in("shop.sid=v2"));
+    visit.log_out(&json!({ "sub": "alice" }), world.now());
+    assert!(!visit.is_signed_in("shop.sid=v2"));
+}
+
+#[test]
+fn while_the_records_cannot_be_had_nobody_is_logged_in() {
+    for (call, is_asked) in [(0, false), (2, true)] {
+        for fault in [Fault::Before, Fault::After, Fault::Hang] {
+            let (_, world, visit) = visit("relay");
+            world.faults.plan(Some((call, fault)));
+            let outcome = visit.called_back("?code=c1", "alice", sets("v1"));
+            assert_eq!(outcome.own().kind, OwnKind::Unavailable, "{call} {fault:?}");
+            assert_eq!(outcome.forwarded.is_some(), is_asked);
+            world.faults.plan(None);
+            assert!(!visit.is_signed_in("shop.sid=v1"));
+        }
+    }
+}
+
+#[test]
+fn an_answer_in_a_form_is_as_good_as_one_in_a_query() {
+    let (_, world, visit) = visit("relay");
+    visit.form.set(Some("state=s&code=c1"));
+    let redeem = || assert!(visit.redeem("c1", "alice"));
+    visit.request_while("POST", true, sets("v1"), Some(Box::new(redeem)));
+    assert_eq!(world.codes(), ["session_began"]);
+    let twice = visit.request("POST", true, sets("v1"));
+    assert_eq!(twice.own().code, "callback_repeated");
+    visit.query.set("?code=c2");
+    let both = visit.request("POST", true, sets("v1"));
+    assert_eq!(both.own().code, "authorization_response_ambiguous");
+    assert_eq!(both.own().kind, OwnKind::BadRequest);
+    assert!(both.forwarded.is_none());
+}
+
+fn post(visit: &Visit<'static>, token: &str, reply: FakeReply) -> Outcome {
+    let form = format!("state=s&id_token={token}");
+    visit.form.set(Some(Box::leak(form.into_boxed_str())));
+    visit.request("POST", true, reply)
+}
+
+#[test]
+fn a_posted_id_token_is_a_login() {
+    let (scene, world, visit) = visit("form_post");
+    post(visit, &scene.id_token("alice", "s1"), sets("v1"));
+    assert_eq!(world.codes(), ["session_began"]);
+    assert!(visit.is_signed_in("shop.sid=v1"));
+    visit.log_out(&json!({ "sid": "s1" }), world.now());
+    assert!(!visit.is_signed_in("shop.sid=v1"));
+}
+
+#[test]
+fn a_posted_token_that_does_not_verify_is_no_login() {
+    let (scene, world, visit) = visit("form_post");
+    post(visit, &scene.id_token("alice", "s1"), sets("v1"));
+    let token = scene.id_token("alice", "s2");
+    for wrong in [
+        "garbage".to_owned(),
+        format!("{token}x"),
+        scene.signer.id_token("wiki", "alice", Some("s2"), NOW),
+        scene
+            .signer
+            .logout_token("shop", &json!({ "sid": "s1" }), NOW),
+    ] {
+        world.log.take();
+        // Anybody can have a browser post anything: it must not cost its user the session.
+        let outcome = post(visit, &wrong, FakeReply::ok(&[]));
+        assert!(matches!(outcome.served, Served::Reply(..)), "{wrong}");
+        assert_eq!(world.codes().len(), 1);
+        assert!(visit.is_signed_in("shop.sid=v1"));
+    }
+    // Keys that cannot be had are another matter.
+    let (scene, world, visit) = self::visit("form_post");
+    world.documents.take();
+    let outcome = post(visit, &scene.id_token("alice", "s1"), sets("v1"));
+    assert_eq!(outcome.own().kind, OwnKind::Unavailable);
+    assert!(outcome.forwarded.is_none());
+}
+
+/// The same as with a code: a token of one's own, posted with a copied cookie, must not bind what
+/// that cookie's session has.
+#[test]
+fn a_posted_token_reaches_the_app_without_the_session_of_whoever_posts_it() {
+    let (scene, world, visit) = visit("form_post");
+    post(visit, &scene.id_token("alice", "s1"), sets("v1"));
+    visit.request(
+        "GET",
+        true,
+        FakeReply::ok(&[(SID, "nonce=n; Path=/shop; HttpOnly")]),
+    );
+    world.pass(Duration::from_secs(1));
+    let outcome = post(visit, &scene.id_token("mallory", "m1"), sets("v2"));
+    assert_eq!(outcome.sent(), Some("nonce=n"));
+    assert_eq!(world.codes().last().unwrap(), "session_replaced");
+    assert!(visit.is_signed_in("shop.sid=v2"));
+    visit.log_out(&json!({ "sub": "mallory" }), world.now());
+    assert!(!visit.is_signed_in("shop.sid=v2"));
+}
+
+#[test]
+fn a_token_that_some_servers_read_elsewhere_reaches_none() {
+    let (scene, _, visit) = visit("form_post");
+    visit.query.set("?id_token=x");
+    let outcome = post(visit, &scene.id_token("alice", "s1"), sets("v1"));
+    assert_eq!(outcome.own().code, "authorization_response_ambiguous");
+    assert!(outcome.forwarded.is_none());
+}

@@ -1,0 +1,3 @@
+// The relay once more, over KV alone.
+import '../support/kv_alone.mjs';
+import '../relay.test.mjs';
