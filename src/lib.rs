@@ -73,10 +73,11 @@ mod layers {
     #[test]
     fn the_readme_names_every_code_and_field() {
         const NOT_FOR_OPERATORS: [&str; 21] = [
+            // A claim of Cloudflare Access.
+            "common_name",
             // Of the specifications.
             "authorization_code",
             "client_assertion",
-            "common_name",
             "dpop_signing_alg_values_supported",
             "error_description",
             "grant_type",
