@@ -43,7 +43,7 @@ enum New<'a> {
     Announce(u8, Option<&'a str>),
 }
 
-const FIELDS: [&str; 31] = [
+const FIELDS: [&str; 33] = [
     "issuer",
     "discovery",
     "jwks_uri",
@@ -55,6 +55,8 @@ const FIELDS: [&str; 31] = [
     "trusted_audiences",
     "clock_skew",
     "allow_insecure_http",
+    "dry_run",
+    "breaker",
     "client_id",
     "routes",
     "logout_path",

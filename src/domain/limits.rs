@@ -146,8 +146,9 @@ pub const SESSIONS_LISTED: usize = 100;
 /// Users whose lists are asked when the sessions of one `sid` are counted.
 pub const USERS_SURVEYED: usize = 20;
 
-/// Time for a desk to answer: it must not take what is left for the logout itself.
-pub const DESK: Duration = Duration::from_millis(500);
+/// Time for a breaker to decide about a logout: half of what there is, so that it can be performed
+/// in the other half.
+pub const BREAKER: Duration = Duration::from_secs(1);
 /// Time for the desk of an app to tell the gate what an operator has ended.
 pub const EPOCH_ASKED: Duration = Duration::from_secs(2);
 /// Time for what an operator orders to be done before the answer. What a desk has to do it goes on

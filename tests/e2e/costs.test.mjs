@@ -164,6 +164,6 @@ test(`a login through the relay: ${JSON.stringify(RELAYED)}`, async () => {
   await world.store();
   await world.calls();
   assert.equal((await world.request('/wiki/callback?code=c')).status, 200);
-  assert.deepEqual(await world.calls(), RELAYED);
+  assert.deepEqual(await callsMade(), RELAYED);
   assert.equal(Object.keys(await world.contents()).filter((key) => key.startsWith('session/')).length, 1);
 });

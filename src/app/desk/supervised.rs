@@ -91,30 +91,33 @@ impl<W: World, S: Sessions, D: Desks> Supervised<'_, W, S, D> {
         Ok(ended_before.is_some_and(|before| login <= before))
     }
 
-    /// Whether the issuer's breaker, if it has one, lets a logout through. A desk that does not answer
-    /// lets it through: no logout is lost by a breaker.
+    /// Whether the issuer's breaker, if it has one, lets a logout through. Where that cannot be found
+    /// out in time it does: no logout is lost by a breaker.
     async fn judge(&self, scope: &Scope, logout: &Logout) -> Result<(), Unavailable> {
         let issuer = &self.app.issuer;
         let (Some(desks), Some(breaker)) = (self.desks, issuer.breaker) else {
             return Ok(());
         };
-        let sessions = self.sessions.survey(scope, logout).await?.matched;
-        let command = Command::Judge {
-            breaker,
-            ordered: Ordered {
-                app: self.app.id,
-                scope: *scope,
-                logout: *logout,
-            },
-            sessions,
+        let asked = async {
+            let command = Command::Judge {
+                breaker,
+                ordered: Ordered {
+                    app: self.app.id,
+                    scope: *scope,
+                    logout: *logout,
+                },
+                sessions: self.sessions.survey(scope, logout).await?.matched,
+            };
+            match desks.ask(Desk::of_issuer(issuer), command).await? {
+                Answer::Judged(verdict) => Ok(verdict),
+                _ => Err(OTHER_ANSWER),
+            }
         };
-        let asked = desks.ask(Desk::of_issuer(issuer), command);
-        match within(self.world, limits::DESK, asked).await {
-            Ok(Answer::Judged(Verdict::Admitted)) => Ok(()),
-            Ok(Answer::Judged(Verdict::Held)) => Err(HELD),
-            Ok(Answer::Judged(Verdict::Full)) => Err(FULL),
-            other => {
-                let Unavailable(code) = other.err().unwrap_or(OTHER_ANSWER);
+        match within(self.world, limits::BREAKER, asked).await {
+            Ok(Verdict::Admitted) => Ok(()),
+            Ok(Verdict::Held) => Err(HELD),
+            Ok(Verdict::Full) => Err(FULL),
+            Err(Unavailable(code)) => {
                 let event = Event::new(code, Some(self.app));
                 self.world.record(&event.of(scope.hash().short()));
                 Ok(())

@@ -279,6 +279,19 @@ fn no_logout_is_lost_by_a_breaker_whose_desk_fails() {
 }
 
 #[test]
+fn no_logout_is_lost_by_a_breaker_that_cannot_count() {
+    for fault in [Fault::Before, Fault::Hang] {
+        let scene = Scene::with_breaker();
+        let all = ["a", "b", "c"].map(|sub| scene.registered(sub, -60));
+        scene.logout("a");
+        scene.logout("b");
+        scene.kv.fault.set(Some((scene.kv.calls.get(), fault)));
+        assert_eq!(scene.logout("c").0, logout::Answer::Done);
+        assert_ne!(scene.life(&all[2]), Ok(Life::Alive));
+    }
+}
+
+#[test]
 fn a_release_is_finished_by_alarm_whatever_fails_meanwhile() {
     let mut scene = Scene::with_breaker();
     scene.desks.batch = 3;

@@ -101,11 +101,12 @@ impl World for FakeWorld {
     async fn sleep(&self, span: Duration) {
         let timer = Timer::set(self, self.now().plus(span));
         loop {
-            let calls = self.faults.count.get();
+            let before = (self.faults.count.get(), self.now());
             for _ in 0..100 {
                 yield_once().await;
             }
-            if calls == self.faults.count.get() && timer.is_first() {
+            // Whoever another timer has just woken comes first.
+            if before == (self.faults.count.get(), self.now()) && timer.is_first() {
                 self.clock.set(self.now().max(timer.at));
                 return;
             }
