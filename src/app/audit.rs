@@ -52,15 +52,23 @@ pub struct Point<'a> {
     pub doubles: [f64; 2],
 }
 
-/// What is told of a cookie's name: some end in a nonce or another identifier.
+/// What is told of a cookie's name: some end in a nonce or another identifier, which is longer than
+/// words are.
 #[must_use]
 pub fn cookie_stem(name: &str) -> &str {
-    let end = name.char_indices().nth(COOKIE_STEM);
-    end.and_then(|(end, _)| name.get(..end)).unwrap_or(name)
+    let words = name.split_inclusive(['.', '_', '-', '~']);
+    let mut end = 0_usize;
+    for word in words.take_while(|word| word.len() < COOKIE_WORD) {
+        end = end.saturating_add(word.len());
+    }
+    if end == 0 {
+        end = name.floor_char_boundary(COOKIE_WORD);
+    }
+    name.get(..end).unwrap_or_default()
 }
 
-/// Characters of a cookie's name that are told.
-const COOKIE_STEM: usize = 32;
+/// Bytes in which a word of a cookie's name ends.
+const COOKIE_WORD: usize = 20;
 
 impl<'a> Event<'a> {
     /// A decision about `app`, or none of them.
@@ -170,6 +178,33 @@ mod tests {
 
     use super::*;
     use crate::app::testkit::{app, config};
+
+    #[test]
+    fn of_a_cookies_name_the_words_are_told() {
+        for (name, stem) in [
+            ("connect.sid", "connect.sid"),
+            (
+                "__Secure-next-auth.session-token.0",
+                "__Secure-next-auth.session-token.0",
+            ),
+            (
+                "mod_auth_openidc_state_9hXc2mPq0RtYb4LwZ1sDvKe7UfA",
+                "mod_auth_openidc_state_",
+            ),
+            (
+                ".AspNetCore.Correlation.Zk3uYt5rE2wQ9xV7cB1nM4aS6dF8",
+                ".AspNetCore.Correlation.",
+            ),
+            (
+                "wordpress_logged_in_0cc175b9c0f1b6a831c399e269772661",
+                "wordpress_logged_in_",
+            ),
+            ("0cc175b9c0f1b6a831c399e269772661", "0cc175b9c0f1b6a831c3"),
+            ("", ""),
+        ] {
+            assert_eq!(cookie_stem(name), stem);
+        }
+    }
 
     #[test]
     fn logouts_logins_and_refusals_are_counted() {

@@ -183,6 +183,8 @@ impl<'a, W: World, B: Backends, D: Desks> Office<'a, W, B, D> {
 
     /// Answers a request.
     pub async fn answer(&self, request: Request<'_, impl Stream>) -> Answer {
+        // Without any the console asks whether it needs some.
+        let has_credentials = request.authorization.is_some() || request.assertion.is_some();
         match self.obey(request).await {
             Ok(body) => Answer {
                 status: 200,
@@ -191,6 +193,7 @@ impl<'a, W: World, B: Backends, D: Desks> Office<'a, W, B, D> {
             },
             Err(failure) => {
                 let code = match failure {
+                    Failure::Unauthorized if !has_credentials => None,
                     Failure::Unauthorized => Some("operator_unauthorized"),
                     Failure::Forbidden => Some("operator_forbidden"),
                     _ => None,

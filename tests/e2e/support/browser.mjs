@@ -14,8 +14,11 @@ const CANDIDATES = [
 
 const screenshots = fileURLToPath(new URL('../../.output/screenshots', import.meta.url));
 
-/** Opens a browser with a fresh profile; `close` ends it, `shoot` keeps a picture of a page. */
-export async function openBrowser() {
+/**
+ * Opens a browser with a fresh profile; `close` ends it, `shoot` keeps a picture of a page. `host` is
+ * one that is found at the loopback `port`, and trusted as if it had TLS.
+ */
+export async function openBrowser({ host, port } = {}) {
   const executablePath = CANDIDATES.find((path) => path && existsSync(path));
   if (!executablePath) throw new Error('no Chromium found: set CHROMIUM to its path');
   const profile = mkdtempSync(join(tmpdir(), 'edge-logout-'));
@@ -31,6 +34,9 @@ export async function openBrowser() {
       '--disable-background-networking',
       '--disable-component-update',
       '--disable-sync',
+      ...(host
+        ? [`--host-resolver-rules=MAP ${host} 127.0.0.1:${port}`, `--unsafely-treat-insecure-origin-as-secure=http://${host}`]
+        : []),
     ],
   });
   mkdirSync(screenshots, { recursive: true });
