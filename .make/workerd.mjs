@@ -60,15 +60,18 @@ export async function startWorker(setup) {
     unsafeHandleRuntimeRestart: onRestart,
   });
   const url = await miniflare.ready;
-  /** KV, and the lists of the ledger if it is bound. */
+  /** KV, and the lists of the ledger and the records of codes if they are bound. */
+  const objects = (name) =>
+    options.durableObjects?.[name] && miniflare.getDurableObjectNamespace(name, 'edge-logout');
   const stores = async () => ({
     kv: await miniflare.getKVNamespace('SESSIONS', 'edge-logout'),
-    ledger: options.durableObjects?.LEDGER && (await miniflare.getDurableObjectNamespace('LEDGER', 'edge-logout')),
+    ledger: await objects('LEDGER'),
+    codes: await objects('CODES'),
   });
   return {
     url: bare ? await miniflare.unsafeGetDirectURL('edge-logout') : url,
     ...(await stores()),
-    /** Both again: a restart of workerd makes those from before useless. */
+    /** All of them again: a restart of workerd makes those from before useless. */
     stores,
     /** Runs the cron trigger. */
     cron: async () => (await miniflare.getWorker('edge-logout')).scheduled({ cron: '*/2 * * * *' }),

@@ -27,6 +27,9 @@ export function session({ issuer, client, sub, sid, login, registeredAt = login,
   };
 }
 
+/** The name of the record of an authorization code. */
+export const codeOf = ({ issuer, client }, code) => text(digest('code', issuer, client, code));
+
 /** The KV entry of a session, whoever says whether it lives: key to [value]. */
 export const entryOf = ({ id, login, registeredAt, expires }) => ({
   [`session/${text(id)}`]: [JSON.stringify({ login, registered_at: registeredAt, expires })],

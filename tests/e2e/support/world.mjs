@@ -83,6 +83,7 @@ export async function startWorld(setup = {}) {
   world.port = worker.url.port;
   world.originHost = `127.0.0.1:${origin.address().port}`;
   world.ledger = worker.ledger;
+  world.codes = worker.codes;
   world.shop = { name: 'SHOP', issuer: op.issuer, client: 'shop', mode };
   world.wiki = { name: 'WIKI', issuer: op.issuer, client: 'wiki', mode };
 
