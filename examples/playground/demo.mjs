@@ -20,6 +20,9 @@ ${apps.map((name) => `    ${WORKER}/${name}`).join('\n')}
   2. Log out in one, and confirm.
   3. Go back to another and refresh: Logged in user: null. JupyterHub and Apache ask you to sign in.
 
+  The operator's console is ${WORKER}/.edge-logout/operator, and today's key is
+  ${playground.operatorKey}
+
   Below is what the Worker and the OP do meanwhile. Ctrl-C stops everything.
 `);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {

@@ -1,4 +1,5 @@
 // The whole playground: OP, apps, and the Worker on workerd in front of them.
+import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { newSealKeys, startWorker } from '../../.make/workerd.mjs';
 import { PRODUCTS } from '../recipes/products.mjs';
@@ -17,6 +18,7 @@ export const WORKER = 'http://localhost:8787';
  * lines, `onEvent` the OP's deliveries.
  */
 export async function startPlayground({ products = [], onLog, onEvent } = {}) {
+  const operatorKey = randomBytes(32).toString('hex');
   const stops = [];
   const stop = async () => {
     while (stops.length) await stops.pop()();
@@ -35,12 +37,12 @@ export async function startPlayground({ products = [], onLog, onEvent } = {}) {
     if (failed) throw failed.reason;
     const worker = await startWorker({
       config: fileURLToPath(new URL('wrangler.toml', import.meta.url)),
-      bindings: { SEAL_KEYS: newSealKeys() },
+      bindings: { SEAL_KEYS: newSealKeys(), OPERATOR_KEY: operatorKey },
       port: 8787,
       onLog,
     });
     stops.push(worker.stop);
-    return { kv: worker.kv, stop };
+    return { kv: worker.kv, operatorKey, stop };
   } catch (error) {
     await stop();
     throw error;
