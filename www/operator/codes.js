@@ -84,6 +84,7 @@ export const CODES = {
   operator_forbidden: 'a request of the operator API from elsewhere',
   desk_not_bound: 'DESK is not bound',
   desk_failed: 'the desk does not answer',
+  desk_overloaded: 'the desk has too much to do',
   desk_storage_failed: 'the desk’s storage failed',
   desk_not_understood: 'desk and Worker are of different versions for a moment',
 
