@@ -52,14 +52,22 @@ pub struct Point<'a> {
     pub doubles: [f64; 2],
 }
 
-/// What is told of a cookie's name: some end in a nonce or another identifier, which is longer than
-/// words are.
+/// What is told of a cookie's name. Some end in what belongs to one login, or to one user: after a word
+/// that says so, or longer than words are.
 #[must_use]
 pub fn cookie_stem(name: &str) -> &str {
-    let words = name.split_inclusive(['.', '_', '-', '~']);
+    const ONE_LOGIN: [&str; 3] = ["state", "nonce", "correlation"];
     let mut end = 0_usize;
-    for word in words.take_while(|word| word.len() < COOKIE_WORD) {
-        end = end.saturating_add(word.len());
+    for word in name.split_inclusive(['.', '_', '-', '~']) {
+        let next = end.saturating_add(word.len());
+        if word.len() >= COOKIE_WORD || next > COOKIE_STEM {
+            break;
+        }
+        end = next;
+        let word = word.to_ascii_lowercase();
+        if ONE_LOGIN.iter().any(|mark| word.starts_with(mark)) {
+            break;
+        }
     }
     if end == 0 {
         end = name.floor_char_boundary(COOKIE_WORD);
@@ -67,8 +75,10 @@ pub fn cookie_stem(name: &str) -> &str {
     name.get(..end).unwrap_or_default()
 }
 
-/// Bytes in which a word of a cookie's name ends.
+/// Bytes that no word of a cookie's name has.
 const COOKIE_WORD: usize = 20;
+/// Bytes of a cookie's name that are told at most.
+const COOKIE_STEM: usize = 36;
 
 impl<'a> Event<'a> {
     /// A decision about `app`, or none of them.
@@ -188,7 +198,7 @@ mod tests {
                 "__Secure-next-auth.session-token.0",
             ),
             (
-                "mod_auth_openidc_state_9hXc2mPq0RtYb4LwZ1sDvKe7UfA",
+                "mod_auth_openidc_state_9hXc2mP-0RtYb4_wZ1sDvKe7UfA",
                 "mod_auth_openidc_state_",
             ),
             (
