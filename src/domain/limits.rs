@@ -139,6 +139,8 @@ pub const OPERATOR_KEY_BYTES: usize = 32;
 pub const OPERATOR_BODY_BYTES: usize = 16 * 1024;
 /// Time for a request of an operator.
 pub const OPERATOR_DEADLINE: Duration = Duration::from_secs(10);
+/// Time for what an operator has confirmed.
+pub const OPERATOR_ORDER: Duration = Duration::from_secs(9);
 /// How long an operator may take to confirm.
 pub const CONFIRMATION: Duration = Duration::from_mins(2);
 /// Sessions that an operator is shown at a time.

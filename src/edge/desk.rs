@@ -19,8 +19,9 @@ use crate::{
         ports::{Ended, Sessions as _, Unavailable},
     },
     domain::{
-        desk::{Desk as Name, Shelf, breaker::Ordered},
+        desk::{Desk as Name, Shelf, breaker::Held},
         limits,
+        seal::Authority,
         time::Timestamp,
     },
 };
@@ -91,12 +92,16 @@ impl DurableObject for Desk {
 }
 
 impl Performer for Bindings {
-    async fn perform(&self, ordered: &Ordered, deadline: Timestamp) -> Result<Ended> {
+    async fn perform(&self, held: &Held, deadline: Timestamp) -> Result<Ended> {
         let mut apps = self.config.apps.iter();
-        match apps.find(|app| app.id == ordered.app) {
+        match apps.find(|app| app.id == held.ordered.app) {
             Some(app) => {
-                let (scope, logout) = (&ordered.scope, &ordered.logout);
-                self.store(app).end(scope, logout, deadline).await
+                let logout = match self.config.authority {
+                    Authority::Ledger => held.logout_within(limits::OP_CLOCK_SPREAD),
+                    Authority::Kv => held.ordered.logout,
+                };
+                let sessions = self.store(app);
+                sessions.end(&held.ordered.scope, &logout, deadline).await
             }
             None => Ok(Ended::default()),
         }

@@ -13,6 +13,7 @@ const CLOCK_TOLERANCE = 30_000;
  */
 export function showAttention({ issuers, desk }, journals, ahead, acted) {
   const alarms = issuers.filter(isHolding).map((issuer) => heldAlarm(issuer, acted));
+  alarms.push(...issuers.filter(isUnknown).map(unknownAlarm));
   for (const [app, entries] of journals) {
     if (!Array.isArray(entries)) alarms.push(unreadAlarm(app, entries));
     else if (pending(entries).length > 0) alarms.push(pendingAlarm(app, pending(entries)));
@@ -47,6 +48,8 @@ export function showAttention({ issuers, desk }, journals, ahead, acted) {
   }
   fill(byId('notices'), ...notices);
 }
+
+const isUnknown = ({ breaker }) => breaker !== null && breaker.held === null;
 
 const isHolding = ({ breaker }) => breaker !== null && (breaker.tripped_at !== null || breaker.held > 0);
 
@@ -87,6 +90,13 @@ function unreadAlarm(app, error) {
   return alarm(
     `Unknown whether logouts of ${app} are waiting`,
     el('p', {}, `Its journal cannot be read. ${explain(error)}`),
+  );
+}
+
+function unknownAlarm({ name, breaker }) {
+  return alarm(
+    `Unknown whether the breaker of ${name} holds logouts`,
+    el('p', {}, 'Its desk does not answer: ', codeOf(breaker.code ?? '')),
   );
 }
 

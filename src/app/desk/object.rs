@@ -13,7 +13,7 @@ use crate::{
     domain::{
         desk::{
             Shelf,
-            breaker::{self, Ordered},
+            breaker::{self, Held},
             epoch, journal,
         },
         limits,
@@ -40,7 +40,7 @@ pub trait Performer {
     ///
     /// # Errors
     /// [`Unavailable`]: it must be repeated.
-    async fn perform(&self, ordered: &Ordered, deadline: Timestamp) -> Result<Ended, Unavailable>;
+    async fn perform(&self, held: &Held, deadline: Timestamp) -> Result<Ended, Unavailable>;
 }
 
 /// What became of a release so far. The desk goes on by itself.
@@ -111,9 +111,9 @@ where
     async fn perform_some(&self, span: Duration) -> Result<Released, Unavailable> {
         let mut outcome = Released::default();
         let deadline = self.world.now().plus(span);
-        for (name, ordered) in breaker::released(self.shelf, self.batch)? {
+        for (name, held) in breaker::released(self.shelf, self.batch)? {
             let left = deadline.since(self.world.now());
-            let work = self.performer.perform(&ordered, deadline);
+            let work = self.performer.perform(&held, deadline);
             let event = match within(self.world, left, work).await {
                 Ok(ended) => {
                     breaker::performed(self.shelf, &name)?;
@@ -122,12 +122,13 @@ where
                     Event::new("logout_released", None).ended(ended)
                 }
                 Err(Unavailable(code)) => {
+                    breaker::postponed(self.shelf, &name, &held)?;
                     Event::new(code, None).class(journal::Class::LogoutPending)
                 }
             };
-            let failed = event.class.is_some();
-            self.world.record(&event.of(ordered.scope.hash().short()));
-            if failed {
+            self.world
+                .record(&event.of(held.ordered.scope.hash().short()));
+            if self.world.now() >= deadline {
                 break;
             }
         }

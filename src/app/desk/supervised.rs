@@ -85,10 +85,12 @@ impl<W: World, S: Sessions, D: Desks> Supervised<'_, W, S, D> {
         }
     }
 
-    /// Whether an operator has ended what began at `login`.
-    async fn has_ended(&self, login: Timestamp) -> Result<bool, Unavailable> {
+    /// Whether an operator has ended a session. The clock of the OP may be ahead of ours, or what it
+    /// says forged: what was there before the order began before it.
+    async fn has_ended(&self, session: &Session) -> Result<bool, Unavailable> {
         let ended_before = self.ended_before().await?;
-        Ok(ended_before.is_some_and(|before| login <= before))
+        let began = session.login.min(session.registered_at);
+        Ok(ended_before.is_some_and(|before| began <= before))
     }
 
     /// Whether the issuer's breaker, if it has one, lets a logout through. Where that cannot be found
@@ -128,15 +130,14 @@ impl<W: World, S: Sessions, D: Desks> Supervised<'_, W, S, D> {
 
 impl<W: World, S: Sessions, D: Desks> Sessions for Supervised<'_, W, S, D> {
     async fn register(&self, birth: &Birth) -> Result<Result<(), BirthRefused>, Unavailable> {
-        if self.has_ended(birth.session.login).await? {
+        if self.has_ended(&birth.session).await? {
             return Ok(Err(BirthRefused::LoggedOut));
         }
         self.sessions.register(birth).await
     }
 
     async fn alive(&self, session: &Session) -> Result<Life, Unavailable> {
-        let (life, has_ended) =
-            join(self.sessions.alive(session), self.has_ended(session.login)).await;
+        let (life, has_ended) = join(self.sessions.alive(session), self.has_ended(session)).await;
         match life? {
             Life::Alive if has_ended? => Ok(Life::Ended(EndedBy::Operator)),
             life => Ok(life),

@@ -10,7 +10,10 @@ use crate::{
         testkit::{self, FakeDesks, FakeKv, FakeWorld, Fault, NOW, Signer, block_on},
     },
     domain::{
-        desk::{Shelf as _, breaker},
+        desk::{
+            Shelf as _,
+            breaker::{self, Held},
+        },
         logout_token::Logout,
         session::{
             Birth, BirthRefused, EndedBy, Life, Scope, Session, SessionId, SidKey, SubjectKey,
@@ -26,7 +29,8 @@ struct Performing {
 }
 
 impl Performer for Performing {
-    async fn perform(&self, ordered: &Ordered, deadline: Timestamp) -> Result<Ended, Unavailable> {
+    async fn perform(&self, held: &Held, deadline: Timestamp) -> Result<Ended, Unavailable> {
+        let ordered = &held.ordered;
         if self.fails.get() {
             return Err(Unavailable("kv_failed"));
         }

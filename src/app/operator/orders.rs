@@ -9,7 +9,7 @@ use crate::{
     app::{
         audit::Event,
         desk::{Answer, Command, Desks, OTHER_ANSWER},
-        ports::{Ended, Sessions, Survey, Unavailable, World},
+        ports::{Ended, Sessions, Survey, Unavailable, World, within},
     },
     domain::{
         config::App,
@@ -33,10 +33,10 @@ impl<W: World, B: Backends, D: Desks> Office<'_, W, B, D> {
         app: &Rc<App>,
         whom: Whom,
     ) -> Result<Value, Failure> {
-        let survey = self.survey(app, whom).await?;
         let of = whom.scope().hash().short();
         let event = Event::new("operator_searched", Some(app)).of(of);
         self.audit(event, by, slice::from_ref(app));
+        let survey = self.survey(app, whom).await?;
         let session = |session: &Session| {
             let (SubjectKey(subject), SidKey(sid)) = (session.subject, session.sid);
             json!({
@@ -77,7 +77,12 @@ impl<W: World, B: Backends, D: Desks> Office<'_, W, B, D> {
             self.audit(event, by, &apps);
         };
         let Some(confirmation) = confirmation else {
-            let would_end = self.would_end(&order).await?;
+            let would_end = self
+                .would_end(&order)
+                .await
+                .inspect_err(|Unavailable(code)| {
+                    audit(code, None);
+                })?;
             let (confirm, expires) = confirm::issue(keys, by, &order, now);
             audit("operator_asked", None);
             return Ok(json!({ "confirm": confirm, "expires": expires, "would_end": would_end }));
@@ -86,7 +91,13 @@ impl<W: World, B: Backends, D: Desks> Office<'_, W, B, D> {
             audit("operator_not_confirmed", None);
             return Err(Failure::NotConfirmed);
         }
-        match self.carry_out(&order, now).await {
+        // In time for the line that says what has become of it.
+        let work = within(
+            self.world,
+            limits::OPERATOR_ORDER,
+            self.carry_out(&order, now),
+        );
+        match work.await {
             Ok((code, ended, answer)) => {
                 audit(code, ended);
                 Ok(answer)
@@ -184,8 +195,17 @@ impl<W: World, B: Backends, D: Desks> Office<'_, W, B, D> {
             valid_until: now,
         };
         let deadline = now.plus(limits::OPERATOR_WORK);
-        let ended = sessions.end(&whom.scope(), &logout, deadline).await?;
-        Ok(ended.matched)
+        let mut ended = sessions
+            .end(&whom.scope(), &logout, deadline)
+            .await?
+            .matched;
+        // Where the clock of the OP is ahead, some began after that.
+        let left = self.survey(app, whom).await?.sessions.into_iter();
+        for session in left.filter(|session| session.login > now) {
+            sessions.end_one(&session).await?;
+            ended = ended.saturating_add(1);
+        }
+        Ok(ended)
     }
 
     /// All sessions of somebody: also those that began a moment ago by the clock of an OP that is

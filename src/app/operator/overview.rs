@@ -54,14 +54,16 @@ impl<W: World, B: Backends, D: Desks> Office<'_, W, B, D> {
             None => Value::Null,
             Some(breaker) => {
                 let desk = Desk::of_issuer(issuer);
-                let Answer::Standing(standing) = self.ask(desk, Command::Standing).await? else {
-                    return Err(OTHER_ANSWER.into());
+                let (standing, code) = match self.ask(desk, Command::Standing).await {
+                    Ok(Answer::Standing(standing)) => (Some(standing), None),
+                    other => (None, Some(other.err().unwrap_or(OTHER_ANSWER).0)),
                 };
                 json!({
                     "sessions": breaker.sessions,
                     "seconds": breaker.span.as_secs(),
-                    "tripped_at": standing.tripped_at,
-                    "held": standing.held,
+                    "tripped_at": standing.and_then(|standing| standing.tripped_at),
+                    "held": standing.map(|standing| standing.held),
+                    "code": code,
                 })
             }
         };
@@ -75,13 +77,10 @@ impl<W: World, B: Backends, D: Desks> Office<'_, W, B, D> {
     }
 
     async fn app(&self, app: &App, origin: &str) -> Result<Value, Failure> {
-        let ended_before = if self.desks.is_some() {
-            match self.ask(Desk::of(app), Command::EndedBefore).await? {
-                Answer::EndedBefore(ended_before) => ended_before,
-                _ => return Err(OTHER_ANSWER.into()),
-            }
-        } else {
-            None
+        // Without its desk there is much that an operator can still do.
+        let ended_before = match self.ask(Desk::of(app), Command::EndedBefore).await {
+            Ok(Answer::EndedBefore(ended_before)) => ended_before,
+            _ => None,
         };
         let announce = match &app.announce {
             Announce::IdToken(Source::Header { .. }) => "header",

@@ -2,6 +2,8 @@
 //! held until an operator has looked. What has been let through is a sum over the last seconds, kept
 //! in one place, so that logouts that come at the same time are counted right.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::Shelf;
@@ -21,11 +23,52 @@ pub struct Ordered {
 }
 
 impl Ordered {
-    /// The same for a repeat of the same logout.
+    /// The same for a repeat of the same logout, and for nothing else.
     fn name(&self) -> Digest {
-        let of = self.scope.hash().to_string();
-        let at = self.logout.at.millis().to_string();
-        Digest::of("ordered", &[&self.app.to_string(), &of, &at])
+        let (kind, sid, of_sub, widens) = match &self.scope {
+            Scope::Subject(subject) => ("subject", None, Some((subject, None)), false),
+            Scope::Sid { sid, sub, widens } => {
+                let sub = sub.as_ref().map(|sub| (&sub.subject, sub.without_sid));
+                ("sid", Some(sid), sub, *widens)
+            }
+        };
+        let text = |digest: Option<Digest>| digest.map(|digest| digest.to_string());
+        let parts = [
+            Some(self.app.to_string()),
+            Some(kind.to_owned()),
+            text(sid.map(|sid| sid.0)),
+            text(of_sub.map(|(subject, _)| subject.0)),
+            text(of_sub.and_then(|(_, without_sid)| Some(without_sid?.0))),
+            widens.then(String::new),
+            Some(self.logout.at.millis().to_string()),
+        ];
+        // What is not there is told from what is empty.
+        let parts =
+            parts.map(|part| part.map_or_else(|| "-".to_owned(), |part| format!("+{part}")));
+        Digest::of("ordered", &parts.each_ref().map(String::as_str))
+    }
+}
+
+/// A logout that is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Held {
+    /// The logout.
+    pub ordered: Ordered,
+    /// When it came, by our clock.
+    pub came: Timestamp,
+}
+
+impl Held {
+    /// The logout as it is performed where it ends what began up to `spread` after it, if that was there
+    /// before it came: what began since then is not meant, however late it is released.
+    #[must_use]
+    pub fn logout_within(&self, spread: Duration) -> Logout {
+        let Logout { at, valid_until } = self.ordered.logout;
+        let reach = at.plus(spread).min(self.came).max(at);
+        Logout {
+            at: reach.minus(spread),
+            valid_until,
+        }
     }
 }
 
@@ -56,6 +99,8 @@ struct State {
     trips: u32,
     /// The logouts of trips up to this one have been released.
     released: u32,
+    /// How many logouts of the last trip have been kept.
+    kept: usize,
     admitted: Vec<Admitted>,
 }
 
@@ -68,14 +113,14 @@ struct Admitted {
 }
 
 const STATE: &str = "breaker";
-const HELD: &str = "held/";
+const KEPT: &str = "held/";
 
 fn state<S: Shelf>(shelf: &S) -> Result<State, S::Error> {
     Ok(shelf.get(STATE)?.unwrap_or_default())
 }
 
 /// Decides about a logout that would end so many sessions. A repeat of one that was admitted is
-/// admitted and not counted again.
+/// admitted and not counted again, and so is one that ends nothing.
 ///
 /// # Errors
 /// Those of the shelf.
@@ -92,30 +137,33 @@ pub fn judge<S: Shelf>(
     state
         .admitted
         .retain(|admitted| now.since(admitted.at) < breaker.span);
-    if state.admitted.iter().any(|admitted| admitted.name == name) {
+    let is_repeat = state.admitted.iter().any(|admitted| admitted.name == name);
+    if is_repeat || sessions == 0 {
         return Ok(Verdict::Admitted);
     }
     if state.tripped_at.is_none() {
         let sum = state.admitted.iter().map(|admitted| admitted.sessions);
         let sum = sum.fold(sessions, usize::saturating_add);
         if sum <= breaker.sessions {
-            if sessions > 0 {
-                let at = now;
-                state.admitted.push(Admitted { name, at, sessions });
-                shelf.put(STATE, &state)?;
-            }
+            let at = now;
+            state.admitted.push(Admitted { name, at, sessions });
+            shelf.put(STATE, &state)?;
             return Ok(Verdict::Admitted);
         }
         state.tripped_at = Some(now);
         state.trips = state.trips.saturating_add(1);
+        state.kept = 0;
         shelf.put(STATE, &state)?;
     }
-    let key = format!("{HELD}{:010}/{digest}", state.trips);
-    if shelf.get::<Ordered>(&key)?.is_none() {
-        if shelf.count(HELD)? >= limits::HELD {
+    let key = format!("{KEPT}{:010}/{digest}", state.trips);
+    if shelf.get::<Held>(&key)?.is_none() {
+        if state.kept >= limits::HELD {
             return Ok(Verdict::Full);
         }
-        shelf.put(&key, ordered)?;
+        let (ordered, came) = (*ordered, now);
+        shelf.put(&key, &Held { ordered, came })?;
+        state.kept = state.kept.saturating_add(1);
+        shelf.put(STATE, &state)?;
     }
     Ok(Verdict::Held)
 }
@@ -127,7 +175,7 @@ pub fn judge<S: Shelf>(
 pub fn standing<S: Shelf>(shelf: &S) -> Result<Standing, S::Error> {
     Ok(Standing {
         tripped_at: state(shelf)?.tripped_at,
-        held: shelf.count(HELD)?,
+        held: shelf.count(KEPT)?,
     })
 }
 
@@ -138,7 +186,7 @@ pub fn standing<S: Shelf>(shelf: &S) -> Result<Standing, S::Error> {
 /// Those of the shelf.
 pub fn release<S: Shelf>(shelf: &S, now: Timestamp) -> Result<(), S::Error> {
     close(shelf)?;
-    if shelf.count(HELD)? > 0 {
+    if shelf.count(KEPT)? > 0 {
         shelf.wake(now.plus(limits::LEDGER_REPAIR))?;
     }
     Ok(())
@@ -162,7 +210,7 @@ fn close<S: Shelf>(shelf: &S) -> Result<(), S::Error> {
 /// Those of the shelf.
 pub fn discard<S: Shelf>(shelf: &S) -> Result<usize, S::Error> {
     close(shelf)?;
-    shelf.clear(HELD)
+    shelf.clear(KEPT)
 }
 
 /// Logouts that were released and have not been performed, the first `limit`, with the names by which
@@ -170,11 +218,27 @@ pub fn discard<S: Shelf>(shelf: &S) -> Result<usize, S::Error> {
 ///
 /// # Errors
 /// Those of the shelf.
-pub fn released<S: Shelf>(shelf: &S, limit: usize) -> Result<Vec<(String, Ordered)>, S::Error> {
-    let end = format!("{HELD}{:010}/", state(shelf)?.released.saturating_add(1));
-    let mut held = shelf.first(HELD, limit)?;
+pub fn released<S: Shelf>(shelf: &S, limit: usize) -> Result<Vec<(String, Held)>, S::Error> {
+    let end = format!("{KEPT}{:010}/", state(shelf)?.released.saturating_add(1));
+    let mut held = shelf.first(KEPT, limit)?;
     held.retain(|(name, _)| *name < end);
     Ok(held)
+}
+
+/// A released logout could not be performed: the others come before it.
+///
+/// # Errors
+/// Those of the shelf.
+pub fn postponed<S: Shelf>(shelf: &S, name: &str, held: &Held) -> Result<(), S::Error> {
+    // The sign comes after all that names have.
+    let Some((trip, rest)) = name
+        .rsplit_once('/')
+        .filter(|(_, rest)| !rest.starts_with('~'))
+    else {
+        return Ok(());
+    };
+    shelf.put(&format!("{trip}/~{rest}"), held)?;
+    shelf.remove(name)
 }
 
 /// A released logout has been performed.

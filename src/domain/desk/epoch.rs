@@ -40,8 +40,8 @@ struct Heard {
     at: Timestamp,
     /// When somebody asked again.
     asked_again: Option<Timestamp>,
-    /// When a desk did not answer.
-    failed: Option<Timestamp>,
+    /// Whether the desk has not answered since.
+    has_failed: bool,
 }
 
 impl Epochs {
@@ -50,13 +50,14 @@ impl Epochs {
     pub fn believed(&mut self, app: &Digest, now: Timestamp) -> Option<Option<Timestamp>> {
         let heard = self.0.get_mut(app)?;
         let age = now.since(heard.at);
-        let lately =
-            |at: Option<Timestamp>| at.is_some_and(|at| now.since(at) < limits::DESK_RETRY);
-        if age >= limits::EPOCH_BELIEVED {
-            let will_do = lately(heard.failed) && age < limits::EPOCH_LAST_RESORT;
-            return will_do.then_some(heard.ended_before);
-        }
-        if age >= limits::EPOCH_RENEWED && !lately(heard.asked_again) {
+        let may_believe = if heard.has_failed {
+            age < limits::EPOCH_LAST_RESORT
+        } else {
+            age < limits::EPOCH_BELIEVED
+        };
+        let lately = |at: Timestamp| now.since(at) < limits::DESK_RETRY;
+        if !may_believe || (age >= limits::EPOCH_RENEWED && !heard.asked_again.is_some_and(lately))
+        {
             heard.asked_again = Some(now);
             return None;
         }
@@ -71,7 +72,7 @@ impl Epochs {
                 ended_before,
                 at,
                 asked_again: None,
-                failed: None,
+                has_failed: false,
             };
             self.0.insert(app, heard);
         }
@@ -80,7 +81,8 @@ impl Epochs {
     /// A desk does not answer: what was heard last, if it is not too old.
     pub fn last_resort(&mut self, app: &Digest, now: Timestamp) -> Option<Option<Timestamp>> {
         let heard = self.0.get_mut(app)?;
-        heard.failed = Some(now);
+        heard.has_failed = true;
+        heard.asked_again = Some(now);
         let will_do = now.since(heard.at) < limits::EPOCH_LAST_RESORT;
         will_do.then_some(heard.ended_before)
     }

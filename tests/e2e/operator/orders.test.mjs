@@ -227,7 +227,7 @@ describe('an end', () => {
     const failed = await world.api('/end', body);
     assert.equal(failed.status, 503);
     await world.faults();
-    assert.deepEqual((await audits()).map(({ code }) => code), ['operator_asked', 'ledger_failed']);
+    assert.deepEqual((await audits()).map(({ code }) => code), ['operator_asked', 'ledger_failed', 'ledger_failed']);
     assert.deepEqual(await world.told('/end', { ...body, confirm }), { ended: 2 });
     assert.deepEqual(await alive(), [false, false, true]);
   });
