@@ -155,6 +155,24 @@ fn what_an_operator_ended_is_dead_within_ten_seconds_and_is_not_born_again() {
     assert_eq!(scene.try_register(&scene.session("d", -29)), Ok(Ok(())));
 }
 
+/// The clock of the provider may be ahead; and who has its key dates tokens as they like.
+#[test]
+fn what_was_there_before_an_operator_said_so_is_ended_whatever_its_login_says() {
+    let scene = Scene::new();
+    let mut session = scene.session("a", 55);
+    session.registered_at = NOW;
+    assert_eq!(scene.try_register(&session), Ok(Ok(())));
+    scene.world.pass(Duration::from_secs(1));
+    scene.end_before(0);
+    scene.world.pass(limits::EPOCH_BELIEVED);
+    assert_eq!(scene.life(&session), Ok(Life::Ended(EndedBy::Operator)));
+    let later = Session {
+        registered_at: scene.world.now(),
+        ..scene.session("b", 55)
+    };
+    assert_eq!(scene.try_register(&later), Ok(Ok(())));
+}
+
 #[test]
 fn a_desk_is_asked_when_it_must_be_and_not_oftener() {
     let scene = Scene::new();
