@@ -4,6 +4,7 @@ mod cookies;
 mod ended;
 mod gate;
 mod ledger;
+mod logins;
 
 use std::{
     cell::{Cell, RefCell},
