@@ -1,4 +1,4 @@
-//! Logins, sessions, and what becomes of their cookies.
+//! Sessions, and what becomes of their cookies.
 
 use super::*;
 
