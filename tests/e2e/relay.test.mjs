@@ -446,6 +446,12 @@ describe('the relay takes', () => {
   for (const [what, answer, code] of [
     ['no redirect', (req, res) => res.writeHead(307, { location: '/elsewhere' }).end(), 'token_endpoint_redirects'],
     ['no endless answer', (req, res) => res.end('x'.repeat(300_000)), 'token_answer_too_large'],
+    ['no status that is none', (req, res) => res.writeHead(600).end('{}'), 'token_endpoint_unreachable'],
+    [
+      'no coding that nobody undoes',
+      (req, res) => res.writeHead(200, { 'content-encoding': 'deflate' }).end('{}'),
+      'token_endpoint_unreachable',
+    ],
     ['no broken connection', (req) => req.destroy(), 'token_endpoint_unreachable'],
   ]) {
     test(`of the OP ${what}: 503`, async () => {

@@ -249,10 +249,32 @@ fn an_outage_is_no_refusal() {
     assert_eq!(scene.login(), None);
     let scene = Scene::new();
     scene.world.documents.borrow_mut().remove(KEY_SET);
+    endpoint.asked.take();
     assert!(matches!(
         scene.ask(&endpoint, REQUEST),
         Relayed::Unavailable(_)
     ));
+    assert!(endpoint.asked.take().is_empty(), "the code is not spent");
+}
+
+#[test]
+fn a_login_that_nobody_could_end_is_kept_back() {
+    let scene = Scene::new();
+    let without_sid = scene.signer.id_token("shop", "alice", None, NOW);
+    let endpoint = Endpoint::with(200, &json!({ "id_token": without_sid }));
+    let refused = Relayed::Refused(NotRelayed::SidMissing);
+    assert_eq!(scene.ask(&endpoint, REQUEST), refused);
+    // Nobody is called back for these.
+    let endpoint = Endpoint::with(200, &scene.tokens());
+    for grant in ["password", "urn:ietf:params:oauth:grant-type:device_code"] {
+        let request = format!("grant_type={grant}&client_id=shop");
+        let refused = Relayed::Refused(NotRelayed::NoCallback);
+        assert_eq!(scene.ask(&endpoint, &request), refused, "{grant}");
+    }
+    let endpoint = Endpoint::with(200, &json!({ "access_token": "secret" }));
+    let request = "grant_type=client_credentials&client_id=shop";
+    assert!(matches!(scene.ask(&endpoint, request), Relayed::Reply(_)));
+    assert_eq!(scene.login(), None);
 }
 
 #[test]
@@ -266,6 +288,9 @@ fn the_metadata_are_the_ops_but_for_the_token_endpoint() {
     let app = testkit::app(&config, "SHOP");
     let ask = || block_on(metadata(&world, &app, "https://app.example/token"));
     assert_eq!(ask(), Err(Unavailable("op_unreachable")));
+    let fetches = world.fetches.get();
+    assert_eq!(fetches, 1);
+    world.pass(limits::KEY_SET_COOL_DOWN);
     let document = json!({ "issuer": testkit::ISSUER, "token_endpoint": TOKEN_ENDPOINT });
     world
         .documents

@@ -67,6 +67,24 @@ fn every_way_to_authenticate_names_the_client() {
 }
 
 #[test]
+fn a_secret_may_be_in_any_encoding() {
+    for credentials in [
+        &b"shop:s"[..],
+        b"shop:caf\xe9",
+        b"shop:a:b",
+        b"shop:\xff\xfe",
+    ] {
+        let encoded = Base64::encode_string(credentials);
+        for header in [
+            format!("Basic {encoded}"),
+            format!("basic {}", encoded.trim_end_matches('=')),
+        ] {
+            assert_eq!(read(Some(&header), CODE), Ok(its_code("shop")), "{header}");
+        }
+    }
+}
+
+#[test]
 fn nobody_else_is_relayed() {
     let of = |iss: &str, sub: &str| {
         let claims = json!({ "iss": iss, "sub": sub, "aud": "https://op.example" });
@@ -193,6 +211,8 @@ fn an_answer_has_one_id_token() {
         id_token(br#" {"access_token":"x","id_token":"a.b.c"}"#),
         Ok("a.b.c".to_owned())
     );
+    let marked = b"\xef\xbb\xbf{\"id_token\":\"a.b.c\"}";
+    assert_eq!(id_token(marked), Ok("a.b.c".to_owned()));
     for body in [
         "",
         "{}",
