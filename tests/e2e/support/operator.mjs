@@ -45,6 +45,12 @@ export async function startOffice({ more = () => ({}), ...setup } = {}) {
     const asked = await world.told(path, body);
     return { asked, done: await world.told(path, { ...body, confirm: asked.confirm }) };
   };
+  return withGate(world);
+}
+
+/** A world with sessions of its own to look at. */
+export function withGate(world) {
+  const { op } = world;
   /** A session of somebody at an app of this world, `ago` seconds old. */
   world.sessionOf = (sub, { client = 'shop', issuer = op.issuer, sid = `sid of ${sub}`, ago = 60 } = {}) =>
     session({ issuer, client, sub, sid, login: op.now() - ago });
