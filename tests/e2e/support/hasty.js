@@ -4,7 +4,7 @@ import Worker, { AuthorizationCode as BuiltCode } from './index.js';
 
 export * from './index.js';
 
-const AHEAD = 58_000;
+const AHEAD = 53_000;
 
 export class AuthorizationCode {
   constructor(state, env) {
