@@ -236,6 +236,16 @@ onEachBackEnd('the console', (stage) => {
       await told('SHOP: 2 sessions ended.');
     });
 
+    test('says so if a breaker cannot be asked', async () => {
+      const { issuers } = sceneState();
+      Object.assign(issuers[0].breaker, { tripped_at: null, held: null, code: 'desk_failed' });
+      await open({ issuers });
+      const alert = stage.page.getByRole('alert');
+      await alert.getByText('Unknown whether the breaker of MAIN holds logouts').waitFor();
+      assert.match(await alert.innerText(), /desk_failed/);
+      assert.equal(await stage.page.getByText('No logout that was ordered is waiting').count(), 0);
+    });
+
     test('says so if a journal cannot be read', async () => {
       await stage.start();
       await stage.show();

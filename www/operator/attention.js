@@ -134,7 +134,7 @@ function heldAlarm({ name, breaker }, acted) {
     el(
       'p',
       {},
-      `It tripped${when}: logouts would have ended more than ${counted(sessions, 'session')} in ${counted(seconds, 'second')}. Every further one is held until you decide.`,
+      `It tripped${when}: logouts would have ended more than ${counted(sessions, 'session')} in ${counted(seconds, 'second')}. Every further one that would end a session is held until you decide.`,
     ),
     el('div', { class: 'buttons' }, ...buttons),
   );
