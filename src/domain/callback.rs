@@ -3,10 +3,9 @@
 
 use std::borrow::Cow;
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
 use serde::Deserialize;
 
-use super::{authorization_code::CodeKey, config::App, refusal::Refusal};
+use super::{authorization_code::CodeKey, config::App, jws, refusal::Refusal};
 
 /// The authorization code in a callback request, if it has one: by itself, or in the claims of
 /// `response` (JARM section 2.3). Whether those are genuine is the app's business: what counts is who
@@ -75,13 +74,13 @@ fn code_in(response: &str) -> Option<String> {
     struct Claims {
         code: Option<String>,
     }
-    let payload = response.split('.').nth(1)?;
-    let payload = Base64UrlUnpadded::decode_vec(payload).ok()?;
-    serde_json::from_slice::<Claims>(&payload).ok()?.code
+    jws::unverified_claims::<Claims>(response)?.code
 }
 
 #[cfg(test)]
 mod tests {
+    use base64ct::{Base64UrlUnpadded, Encoding as _};
+
     use super::*;
     use crate::app::testkit;
 

@@ -39,10 +39,13 @@ impl Route {
 /// Whether some server takes `path` for one at `prefix` or below it, although it is not.
 #[must_use]
 pub fn may_be_read_as(prefix: &str, path: &str) -> bool {
-    let prefix = prefix.to_ascii_lowercase();
-    let is_there = |reading: &String| covers(&prefix, &reading.to_ascii_lowercase());
-    let mut readings = readings(path).unwrap_or_default().into_iter();
-    is_there(&path.to_owned()) || readings.any(|reading| is_there(&reading))
+    let is_there = |reading: &str| {
+        let begins = reading.get(..prefix.len());
+        begins.is_some_and(|begins| begins.eq_ignore_ascii_case(prefix))
+            && covers(begins.unwrap_or_default(), reading)
+    };
+    let readings = readings(path).unwrap_or_default();
+    is_there(path) || readings.iter().any(|reading| is_there(reading))
 }
 
 /// Whether `path` is `prefix` or below it, by whole segments.

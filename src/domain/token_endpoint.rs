@@ -1,10 +1,12 @@
 //! Requests to a token endpoint and its answers (RFC 6749 sections 3.2, 4.1.3 and 5, `OpenID`
 //! Connect Core sections 3.1.3 and 9).
 
-use base64ct::{Base64Unpadded, Base64UrlUnpadded, Encoding as _};
+use base64ct::{Base64Unpadded, Encoding as _};
 use serde::Deserialize;
 
-use super::{authorization_code::CodeKey, config::App, refusal::Refusal, url};
+use super::{
+    authorization_code::CodeKey, claims::Audience, config::App, jws, refusal::Refusal, url,
+};
 
 /// The parts of a token request by which it is judged.
 #[derive(Clone, Copy, Debug)]
@@ -119,7 +121,9 @@ impl TokenRequest<'_> {
         };
         let assertion = match assertion {
             None => None,
-            Some(jwt) => Some(Assertion::read(&jwt).ok_or(NotRelayed::Authentication)?),
+            Some(jwt) => {
+                Some(jws::unverified_claims::<Assertion>(&jwt).ok_or(NotRelayed::Authentication)?)
+            }
         };
         // In the header it is form-encoded (RFC 6749 section 2.3.1), which many clients leave out.
         let is_basic = |user: &String| {
@@ -168,19 +172,7 @@ struct Assertion {
     aud: Audience,
 }
 
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    Many(Vec<String>),
-}
-
 impl Assertion {
-    fn read(jwt: &str) -> Option<Self> {
-        let payload = Base64UrlUnpadded::decode_vec(jwt.split('.').nth(1)?).ok()?;
-        serde_json::from_slice(&payload).ok()
-    }
-
     fn is_of(&self, client_id: &str) -> bool {
         self.iss == client_id && self.sub == client_id
     }

@@ -28,6 +28,15 @@ pub(super) fn plain(status: u16, text: &str) -> Result<Response> {
     Ok(response)
 }
 
+/// An answer in JSON, never stored.
+pub(super) fn json(status: u16, body: &str) -> Result<Response> {
+    let response = Response::new_with_opt_str_and_init(Some(body), &init(status))?;
+    let headers = response.headers();
+    headers.set("Content-Type", "application/json")?;
+    headers.set("Cache-Control", "no-store")?;
+    Ok(response)
+}
+
 /// The answer to another method than GET or HEAD.
 pub(super) fn get_only() -> Result<Response> {
     let response = plain(405, "Method not allowed.\n")?;

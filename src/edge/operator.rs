@@ -117,11 +117,8 @@ async fn ask(
 }
 
 fn respond(answer: &Answer) -> Result<Response> {
-    let body = answer.body.to_string();
-    let response = Response::new_with_opt_str_and_init(Some(&body), &http::init(answer.status))?;
+    let response = http::json(answer.status, &answer.body.to_string())?;
     let headers = response.headers();
-    headers.set("Content-Type", "application/json")?;
-    headers.set("Cache-Control", "no-store")?;
     headers.set("X-Content-Type-Options", "nosniff")?;
     if let Some(method) = answer.allow {
         headers.set("Allow", method)?;
@@ -137,9 +134,7 @@ fn respond(answer: &Answer) -> Result<Response> {
 /// The page, or a file of it. They hold no data, so anybody may have them.
 async fn page(bindings: &Bindings, path: &str, request: &Request) -> Result<Response> {
     if !matches!(request.method().as_str(), "GET" | "HEAD") {
-        let response = http::plain(405, "Method not allowed.\n")?;
-        response.headers().set("Allow", "GET, HEAD")?;
-        return Ok(response);
+        return http::get_only();
     }
     let is_start = path == "/operator";
     let name = if is_start {

@@ -140,10 +140,7 @@ fn error(status: u16, error: &str, code: &str) -> Result<Response> {
 }
 
 fn json(status: u16, body: &str) -> Result<Response> {
-    let response = Response::new_with_opt_str_and_init(Some(body), &http::init(status))?;
-    let headers = response.headers();
-    headers.set("Content-Type", "application/json")?;
-    headers.set("Cache-Control", "no-store")?;
+    let response = http::json(status, body)?;
     pages::secure(&response)?;
     Ok(response)
 }

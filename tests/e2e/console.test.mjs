@@ -246,6 +246,13 @@ onEachBackEnd('the console', (stage) => {
       assert.equal(await stage.page.getByText('No logout that was ordered is waiting').count(), 0);
     });
 
+    test('says so if it is unknown up to when an operator has ended all', async () => {
+      const { apps } = sceneState();
+      Object.assign(apps[0], { ended_before: null, code: 'desk_failed' });
+      await open({ apps });
+      await stage.page.getByText('unknown: desk_failed').waitFor();
+    });
+
     test('says so if a journal cannot be read', async () => {
       await stage.start();
       await stage.show();

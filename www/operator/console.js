@@ -119,7 +119,8 @@ function showApp(app) {
     ['Issuer', issuer ? el('a', { href: fragment('issuer', issuer.name) }, issuer.name) : app.issuer],
     ['Logins announced by', announce],
   ];
-  if (app.ended_before !== null) pairs.push(['All ended up to', local(app.ended_before)]);
+  if (app.code) pairs.push(['All ended up to', `unknown: ${app.code}`]);
+  else if (app.ended_before !== null) pairs.push(['All ended up to', local(app.ended_before)]);
   fill(byId('view-facts'), facts(pairs));
   fill(byId('values'), ...values(app));
   showJournal();

@@ -77,10 +77,15 @@ impl<W: World, B: Backends, D: Desks> Office<'_, W, B, D> {
     }
 
     async fn app(&self, app: &App, origin: &str) -> Result<Value, Failure> {
-        // Without its desk there is much that an operator can still do.
-        let ended_before = match self.ask(Desk::of(app), Command::EndedBefore).await {
-            Ok(Answer::EndedBefore(ended_before)) => ended_before,
-            _ => None,
+        // Without its desk there is much that an operator can still do; but that it does not answer
+        // must not look like an answer.
+        let (ended_before, code) = if self.desks.is_none() {
+            (None, None)
+        } else {
+            match self.ask(Desk::of(app), Command::EndedBefore).await {
+                Ok(Answer::EndedBefore(ended_before)) => (ended_before, None),
+                other => (None, Some(other.err().unwrap_or(OTHER_ANSWER).0)),
+            }
         };
         let announce = match &app.announce {
             Announce::IdToken(Source::Header { .. }) => "header",
@@ -106,6 +111,7 @@ impl<W: World, B: Backends, D: Desks> Office<'_, W, B, D> {
             "announce": announce,
             "relay": relay,
             "ended_before": ended_before,
+            "code": code,
         }))
     }
 }

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use base64ct::Base64;
+use base64ct::{Base64, Base64UrlUnpadded};
 
 use super::*;
 use crate::{app::testkit, domain::config::Config};

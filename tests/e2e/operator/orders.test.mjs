@@ -43,6 +43,7 @@ test('the overview tells what there is', async () => {
     announce: 'header',
     relay: null,
     ended_before: null,
+    code: null,
   });
 });
 
