@@ -350,33 +350,6 @@ describe('nobody is logged in', () => {
     }
     assert.deepEqual(seen, []);
   });
-
-  test('where the browser hangs up', async () => {
-    const code = unique();
-    await world.calls();
-    let isAsked;
-    const asking = new Promise((resolve) => (isAsked = resolve));
-    let release;
-    const released = new Promise((resolve) => (release = resolve));
-    world.app = async (req, res) => {
-      isAsked();
-      await released;
-      res.end();
-    };
-    const request = world.open(`/shop/callback?code=${code}`);
-    request.on('error', () => {});
-    request.end();
-    await asking;
-    request.destroy();
-    release();
-    world.app = app();
-    // Opened, and closed although nobody is left to take the answer.
-    for (let told = 0, end = Date.now() + 10_000; told < 2; told += (await world.calls()).codes ?? 0) {
-      assert.ok(Date.now() < end, 'the code stays open');
-    }
-    await redeem(grant(code));
-    await refusedWith('code_without_callback');
-  });
 });
 
 describe('the relay takes', () => {
