@@ -5,7 +5,7 @@ SHELL := bash
 # The pinned Node.js and its tools come first: the machine's own may be too old.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
 
-SOURCES := $(shell find src -name '*.rs') Cargo.toml Cargo.lock package-lock.json .make/tools.sh
+SOURCES := $(shell find src -type f) Cargo.toml Cargo.lock package-lock.json .make/tools.sh
 # Bytes, gzipped, of what is uploaded.
 SIZE_LIMIT := 400000
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Puts the build's tools in place, or says exactly what to install. Can be run again at any time.
-#   tools.sh install    worker-build, the wasm-bindgen CLI, the wasm32 target, npm packages
+#   tools.sh install    the wasm-bindgen CLI, the wasm32 target, npm packages
 #   tools.sh browser    Chromium, and openssl
 #   tools.sh recipes    the frameworks and products of examples/recipes
 #   tools.sh products   those of them that the demo shows
@@ -39,11 +39,6 @@ install() {
     say 'adding the wasm32 target'
     rustup target add wasm32-unknown-unknown
   fi
-  if [ ! -x "$cache/worker-build-$WORKER_BUILD/bin/worker-build" ]; then
-    { command -v pkg-config && pkg-config --exists openssl; } >/dev/null ||
-      debian 'what worker-build compiles with' pkg-config libssl-dev
-  fi
-  cargo_tool worker-build "$WORKER_BUILD" worker-build
   cargo_tool wasm-bindgen-cli "$WASM_BINDGEN" wasm-bindgen
   if ! cmp -s package-lock.json node_modules/.package-lock.edge-logout; then
     say 'installing npm packages'
@@ -111,15 +106,25 @@ is_built() { # recipe, what its set-up is made of...
   [ -e "$built/.complete" ]
 }
 
-# worker-build would download these three itself, unpinned.
 worker() {
   install
-  WASM_BINDGEN_BIN="$cache/wasm-bindgen-cli-$WASM_BINDGEN/bin/wasm-bindgen" \
-    WASM_OPT_BIN="$PWD/node_modules/.bin/wasm-opt" \
-    ESBUILD_BIN="$PWD/node_modules/.bin/esbuild" \
-    "$cache/worker-build-$WORKER_BUILD/bin/worker-build" --release
-  # Names for stack traces are an eighth of the bundle. A panic says its file and line without them.
-  wasm-opt --all-features --strip-debug build/index_bg.wasm -o build/index_bg.wasm
+  local stage=target/worker
+  cargo build --quiet --release --target wasm32-unknown-unknown
+  rm -rf "$stage"
+  "$cache/wasm-bindgen-cli-$WASM_BINDGEN/bin/wasm-bindgen" --target module --out-name index --out-dir "$stage" \
+    --no-typescript --experimental-reset-state-function --force-enable-abort-handler \
+    target/wasm32-unknown-unknown/release/edge_logout.wasm
+  # workerd has no source phase imports; the wasm is a module like any other.
+  sed 's/^import source /import /' "$stage/index.js" >"$stage/module.js"
+  cp src/edge/entry.js "$stage"
+  mkdir -p build
+  esbuild "$stage/entry.js" --outfile=build/index.js --bundle --minify --format=esm --log-level=warning \
+    --external:./index_bg.wasm
+  # What Rust and wasm-bindgen use, and no encoding that workerd may not know yet. Names for stack traces
+  # are an eighth of the bundle; a panic says its file and line without them.
+  wasm-opt "$stage/index_bg.wasm" -o build/index_bg.wasm -O3 ${NAMES:---strip-debug} \
+    --enable-mutable-globals --enable-sign-ext --enable-nontrapping-float-to-int --enable-bulk-memory \
+    --enable-multivalue --enable-reference-types --enable-exception-handling
 }
 
 fuzz() { # seconds per target
@@ -147,9 +152,7 @@ fuzz() { # seconds per target
 }
 
 CARGO_FUZZ=0.13.2
-# Cargo.lock has both versions: worker-build goes with `worker`.
-version() { sed -n "/^name = \"$1\"\$/{n;s/^version = \"\\(.*\\)\"\$/\\1/p}" Cargo.lock; }
-WORKER_BUILD=$(version worker)
-WASM_BINDGEN=$(version wasm-bindgen)
+# The CLI must be of the very version that the crate is.
+WASM_BINDGEN=$(sed -n '/^name = "wasm-bindgen"$/{n;s/^version = "\(.*\)"$/\1/p}' Cargo.lock)
 
 "$@"

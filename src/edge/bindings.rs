@@ -1,14 +1,18 @@
 //! What `wrangler.toml` and the secrets give the Worker.
 
-use std::{cell::OnceCell, rc::Rc};
+use std::{
+    cell::{OnceCell, RefCell},
+    ops::Deref,
+    rc::Rc,
+};
 
 use js_sys::{JSON, Object, Reflect};
-use wasm_bindgen::{JsCast as _, JsValue};
-use worker::{Env, Fetcher, console_error, console_log};
+use wasm_bindgen::{JsCast, JsValue};
+use worker::{AnalyticsEngineDataset, Env, Fetcher, RateLimiter, console_error, console_log};
 
 use super::{
     codes,
-    deadline::Deadline,
+    deadline::Client,
     desk, kv, ledger,
     runtime::{self, Runtime},
     store::Store,
@@ -21,8 +25,8 @@ use crate::{
     },
 };
 
-/// The bindings of one request, over the configuration of the isolate.
-pub(super) struct Bindings {
+/// What an isolate has been given.
+pub(super) struct Bound {
     pub(super) config: Rc<Config>,
     pub(super) kv: kv::Namespace,
     /// None where sessions live in KV alone.
@@ -31,36 +35,79 @@ pub(super) struct Bindings {
     /// None where they are not bound.
     pub(super) desks: Option<desk::Namespace>,
     pub(super) assets: Option<Fetcher>,
-    pub(super) world: Runtime,
+    pub(super) limiter: Option<RateLimiter>,
+    pub(super) dataset: Option<AnalyticsEngineDataset>,
     pub(super) env: Env,
+}
+
+/// The same for one request.
+#[derive(Clone)]
+pub(super) struct Bindings {
+    pub(super) world: Runtime,
+}
+
+impl Deref for Bindings {
+    type Target = Bound;
+
+    fn deref(&self) -> &Bound {
+        &self.world.bound
+    }
 }
 
 thread_local! {
     /// Parsed once: an isolate never sees another configuration.
     static CONFIG: OnceCell<Option<Rc<Config>>> = const { OnceCell::new() };
+    /// The last: workerd hands every request the same.
+    static BOUND: RefCell<Option<Rc<Bound>>> = const { RefCell::new(None) };
+}
+
+impl Bound {
+    /// `None` if the configuration or a binding is wrong; the log says how.
+    fn of(env: &Env) -> Option<Rc<Self>> {
+        let is_same = |bound: &Rc<Self>| Object::is(&bound.env, env);
+        if let Some(bound) = BOUND.with_borrow(|bound| bound.clone().filter(is_same)) {
+            return Some(bound);
+        }
+        let config = CONFIG.with(|cell| cell.get_or_init(|| read_config(env)).clone())?;
+        if env.kv("SESSIONS").is_err() {
+            report("SESSIONS: the KV namespace is not bound");
+            return None;
+        }
+        let objects = |name| {
+            let is_bound = env.durable_object(name).is_ok();
+            is_bound.then(|| binding(env, name))?
+        };
+        let bound = Rc::new(Self {
+            config,
+            kv: binding(env, "SESSIONS")?,
+            ledger: objects(LEDGER).map(ledger::Namespace),
+            codes: codes::Namespace(objects(CODES)),
+            desks: objects(DESK).map(desk::Namespace),
+            assets: env.assets("ASSETS").ok(),
+            limiter: env.rate_limiter("LOGOUT_LIMIT").ok(),
+            dataset: env.analytics_engine("ANALYTICS").ok(),
+            env: env.clone(),
+        });
+        BOUND.set(Some(bound.clone()));
+        Some(bound)
+    }
+}
+
+/// What is bound by that name, in the runtime's own terms.
+fn binding<T: JsCast>(env: &Env, name: &str) -> Option<T> {
+    let binding = Reflect::get(env, &JsValue::from_str(name)).ok()?;
+    Some(binding.unchecked_into())
 }
 
 impl Bindings {
-    /// `None` if the configuration or a binding is wrong; the log says how.
-    pub(super) fn of(env: &Env, deadline: Option<Deadline>) -> Option<Self> {
-        let config = CONFIG.with(|cell| cell.get_or_init(|| read_config(env)).clone())?;
-        let Ok(kv) = env.kv("SESSIONS") else {
-            report("SESSIONS: the KV namespace is not bound");
-            return None;
+    /// Those of a request for whose answer a client waits, if one does. `None` if the configuration or
+    /// a binding is wrong; the log says how.
+    pub(super) fn of(env: &Env, client: Option<Rc<Client>>) -> Option<Self> {
+        let world = Runtime {
+            client,
+            bound: Bound::of(env)?,
         };
-        Some(Self {
-            config,
-            kv: kv::Namespace(kv),
-            ledger: env.durable_object(LEDGER).ok().map(ledger::Namespace),
-            codes: codes::Namespace(env.durable_object(CODES).ok()),
-            desks: env.durable_object(DESK).ok().map(desk::Namespace),
-            assets: env.assets("ASSETS").ok(),
-            world: Runtime {
-                deadline,
-                env: env.clone(),
-            },
-            env: env.clone(),
-        })
+        Some(Self { world })
     }
 
     /// The sessions of an app, where desks have a say.

@@ -1,12 +1,14 @@
 //! What is known of authorization codes, as Durable Objects: one per code, for a minute.
 
-use worker::{
-    DurableObject, Env, ObjectNamespace, Request, Response, SqlStorageValue as Value, State,
-    durable_object,
-};
+use std::rc::Rc;
+
+use js_sys::Promise;
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use web_sys::Request;
+use worker::{Env, SqlStorageValue as Value, State, Storage, worker_sys::DurableObjectState};
 
 use super::{
-    objects::{self, Unanswered},
+    objects::{self, Sql, Unanswered},
     runtime,
 };
 use crate::{
@@ -15,7 +17,7 @@ use crate::{
 };
 
 /// The namespace of the records; none where it is not bound.
-pub(super) struct Namespace(pub(super) Option<ObjectNamespace>);
+pub(super) struct Namespace(pub(super) Option<objects::Namespace>);
 
 impl ports::Codes for Namespace {
     async fn tell(&self, code: &CodeKey, command: &Command) -> Result<Answer, Unavailable> {
@@ -31,15 +33,44 @@ impl ports::Codes for Namespace {
 }
 
 /// The record of one authorization code.
-#[durable_object(alarm)]
-pub struct AuthorizationCode {
-    state: State,
+#[wasm_bindgen]
+pub struct AuthorizationCode(Rc<Stored>);
+
+struct Stored {
+    storage: Storage,
+    sql: Sql,
 }
 
 const HAS_TABLE: &str = "SELECT name FROM sqlite_master WHERE name = 'code'";
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS code (record BLOB NOT NULL)";
 
+#[wasm_bindgen]
 impl AuthorizationCode {
+    /// What the runtime makes when the record is asked, or its alarm goes off.
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, _: Env) -> Self {
+        let storage = State::from(state).storage();
+        let sql = Sql::of(&storage);
+        Self(Rc::new(Stored { storage, sql }))
+    }
+
+    /// Obeys a command.
+    pub fn fetch(&self, request: &Request) -> JsValue {
+        let answer = match objects::command::<Command>(request) {
+            Some(command) => objects::answer(self.0.obey(&command).ok().as_ref()),
+            None => objects::not_understood(),
+        };
+        answer.into()
+    }
+
+    /// Does what is due.
+    pub fn alarm(&self) -> Promise {
+        let record = self.0.clone();
+        objects::alarm(async move { record.fade().await })
+    }
+}
+
+impl Stored {
     /// None if there is no record. One that cannot be read is not one that is not there.
     fn read(&self) -> worker::Result<Option<Record>> {
         // Asking makes no table: nobody would remove it.
@@ -58,20 +89,18 @@ impl AuthorizationCode {
     }
 
     fn write(&self, record: &Record) -> worker::Result<()> {
-        let sql = self.state.storage().sql();
         let bytes = postcard::to_allocvec(record).map_err(broken)?;
-        sql.exec(TABLE, None)?;
-        sql.exec("DELETE FROM code", None)?;
-        sql.exec(
-            "INSERT INTO code (record) VALUES (?)",
-            vec![Value::Blob(bytes)],
-        )?;
-        objects::set_alarm(&self.state.storage(), record.until)?;
+        self.query(TABLE)?;
+        self.query("DELETE FROM code")?;
+        let values = vec![Value::Blob(bytes)];
+        self.sql
+            .run("INSERT INTO code (record) VALUES (?)", values)?;
+        objects::set_alarm(&self.storage, record.until)?;
         Ok(())
     }
 
     fn query(&self, sql: &str) -> worker::Result<Vec<Vec<Value>>> {
-        self.state.storage().sql().exec(sql, None)?.raw().collect()
+        self.sql.run(sql, Vec::new())
     }
 
     fn obey(&self, command: &Command) -> worker::Result<Answer> {
@@ -82,32 +111,19 @@ impl AuthorizationCode {
         }
         Ok(answer)
     }
+
+    async fn fade(&self) -> worker::Result<()> {
+        match self.read()? {
+            // The code came again when the time of its first record was over.
+            Some(record) if runtime::now() < record.until => {
+                objects::set_alarm(&self.storage, record.until)?;
+            }
+            _ => self.storage.delete_all().await?,
+        }
+        Ok(())
+    }
 }
 
 fn broken<E>(_: E) -> worker::Error {
     worker::Error::RustError("codes_failed".to_owned())
-}
-
-impl DurableObject for AuthorizationCode {
-    fn new(state: State, _: Env) -> Self {
-        Self { state }
-    }
-
-    async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        match objects::command::<Command>(&request) {
-            Some(command) => objects::answer(self.obey(&command).ok().as_ref()),
-            None => objects::not_understood(),
-        }
-    }
-
-    async fn alarm(&self) -> worker::Result<Response> {
-        match self.read()? {
-            // The code came again when the time of its first record was over.
-            Some(record) if runtime::now() < record.until => {
-                objects::set_alarm(&self.state.storage(), record.until)?;
-            }
-            _ => self.state.storage().delete_all().await?,
-        }
-        Response::empty()
-    }
 }

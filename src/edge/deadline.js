@@ -1,24 +1,39 @@
-// The last net under a request. The answer to the client hangs on this instance of the wasm module;
-// if that dies while it waits for the store, nobody is left to answer. This is not in it.
+// Time. The answer to a client hangs on this instance of the wasm module; if that dies while it waits for
+// the store, nobody is left to answer. A client's deadline is not in it.
 
 /** Milliseconds in which an instance that lives says itself that its time is over. */
 const GRACE = 250;
 
-export class Deadline {
+/** A time that comes, unless it is called off. */
+export class Timer {
   #timer;
-  #giveUp;
+  comes;
 
-  /** What the client gets: the outcome of `work`, or 503 when a deadline has passed. */
-  over(work) {
-    return Promise.race([work, new Promise((resolve) => (this.#giveUp = resolve))]);
+  constructor(span) {
+    this.comes = new Promise((resolve) => (this.#timer = setTimeout(resolve, span)));
+  }
+
+  cancel() {
+    clearTimeout(this.#timer);
+  }
+}
+
+/** Who waits for the answer to a request. */
+export class Client {
+  #timer;
+  answer;
+
+  /** `answer` is called with what the client gets; it counts once. */
+  constructor(answer) {
+    this.answer = answer;
   }
 
   /** Comes when `span` milliseconds have passed. Until `lift` is called the client waits no longer. */
-  set(span) {
+  wait(span) {
     return new Promise((resolve) => {
       this.#timer = setTimeout(() => {
         resolve();
-        this.#timer = setTimeout(() => this.#giveUp(unavailable()), GRACE);
+        this.#timer = setTimeout(() => this.answer(unavailable()), GRACE);
       }, span);
     });
   }

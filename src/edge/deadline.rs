@@ -1,43 +1,68 @@
-//! Deadlines that hold even if this instance of the module dies: see `deadline.js`.
+//! Timers, and deadlines that hold even if this instance of the module dies: see `deadline.js`.
 
 use std::time::Duration;
 
-use js_sys::Promise;
+use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen_futures::JsFuture;
+use web_sys::Response;
 
 #[wasm_bindgen(module = "/src/edge/deadline.js")]
 extern "C" {
-    /// That of one request.
-    #[derive(Clone)]
-    pub(super) type Deadline;
+    type Timer;
 
     #[wasm_bindgen(constructor)]
-    pub(super) fn new() -> Deadline;
+    fn new(span: f64) -> Timer;
 
-    /// The answer to the client: what `work` comes to, or 503 if a deadline passes and nobody is
-    /// left to say so.
-    #[wasm_bindgen(method)]
-    pub(super) fn over(this: &Deadline, work: &Promise) -> Promise;
+    #[wasm_bindgen(method, getter)]
+    fn comes(this: &Timer) -> Promise;
 
     #[wasm_bindgen(method)]
-    fn set(this: &Deadline, span: f64) -> Promise;
+    fn cancel(this: &Timer);
+
+    /// Who waits for the answer to a request.
+    pub(super) type Client;
+
+    /// `answer` is called with what the client gets.
+    #[wasm_bindgen(constructor)]
+    pub(super) fn new(answer: Function) -> Client;
+
+    /// Gives the client its answer, unless it has one.
+    #[wasm_bindgen(method)]
+    pub(super) fn answer(this: &Client, answer: Response);
 
     #[wasm_bindgen(method)]
-    fn lift(this: &Deadline);
+    fn wait(this: &Client, span: f64) -> Promise;
+
+    #[wasm_bindgen(method)]
+    fn lift(this: &Client);
 }
 
-impl Deadline {
-    /// Comes after `span`; lifted when it is dropped.
-    pub(super) async fn passes(&self, span: Duration) {
-        struct Lifted<'a>(&'a Deadline);
-        impl Drop for Lifted<'_> {
-            fn drop(&mut self) {
-                self.0.lift();
-            }
-        }
-        let _lifted = Lifted(self);
-        // It never fails.
-        let _ = JsFuture::from(self.set(span.as_secs_f64() * 1000.0)).await;
+/// Something that is called off when nobody waits for it any more.
+struct CalledOff<F: Fn()>(F);
+
+impl<F: Fn()> Drop for CalledOff<F> {
+    fn drop(&mut self) {
+        (self.0)();
     }
+}
+
+/// Comes after `span`.
+pub(super) async fn sleep(span: Duration) {
+    let timer = Timer::new(millis(span));
+    let _called_off = CalledOff(|| timer.cancel());
+    // It never fails.
+    let _ = JsFuture::from(timer.comes()).await;
+}
+
+impl Client {
+    /// Comes after `span`. If the instance has died by then, the client is told.
+    pub(super) async fn deadline(&self, span: Duration) {
+        let _called_off = CalledOff(|| self.lift());
+        let _ = JsFuture::from(self.wait(millis(span))).await;
+    }
+}
+
+fn millis(span: Duration) -> f64 {
+    span.as_secs_f64() * 1000.0
 }

@@ -1,16 +1,16 @@
 //! Desks as Durable Objects: one for each app and issuer.
 
-use std::cell::Cell;
+use std::{cell::Cell, rc::Rc};
 
+use js_sys::Promise;
 use serde::{Serialize, de::DeserializeOwned};
-use worker::{
-    DurableObject, Env, ObjectNamespace, Request, Response, SqlStorageValue as Value, State,
-    Storage, durable_object,
-};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use web_sys::Request;
+use worker::{Env, SqlStorageValue as Value, State, Storage, worker_sys::DurableObjectState};
 
 use super::{
     bindings::Bindings,
-    objects::{self, Unanswered},
+    objects::{self, Sql, Unanswered},
     runtime::{self, Runtime},
 };
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// The namespace of the desks.
-pub(super) struct Namespace(pub(super) ObjectNamespace);
+pub(super) struct Namespace(pub(super) objects::Namespace);
 
 impl Desks for Namespace {
     async fn ask(&self, desk: Name, command: Command) -> Result<Answer> {
@@ -41,13 +41,54 @@ impl Desks for Namespace {
 }
 
 /// One desk.
-#[durable_object(alarm)]
-pub struct Desk {
+#[wasm_bindgen]
+pub struct Desk(Rc<Stored>);
+
+struct Stored {
     shelf: SqlShelf,
     env: Env,
 }
 
+#[wasm_bindgen]
 impl Desk {
+    /// What the runtime makes when the desk is asked, or its alarm goes off.
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, env: Env) -> Self {
+        let shelf = SqlShelf::of(State::from(state).storage());
+        Self(Rc::new(Stored { shelf, env }))
+    }
+
+    /// Obeys a command: gives the answer, or one that comes.
+    pub fn fetch(&self, request: &Request) -> JsValue {
+        let desk = self.0.clone();
+        match objects::command::<Command>(request) {
+            None => objects::not_understood().into(),
+            Some(command) => objects::later(async move {
+                let answer = desk.at_work(async |desk| desk.answer(&command).await);
+                objects::answer(answer.await.as_ref().ok())
+            })
+            .into(),
+        }
+    }
+
+    /// Does what is due.
+    pub fn alarm(&self) -> Promise {
+        let desk = self.0.clone();
+        objects::alarm(async move {
+            let work = desk.at_work(async |desk| desk.alarm().await);
+            if work.await.is_err() {
+                // The runtime calls an alarm that fails again, but only some times.
+                let later = runtime::now().plus(limits::LEDGER_REPAIR);
+                desk.shelf
+                    .wake(later)
+                    .map_err(|Unavailable(code)| worker::Error::RustError(code.to_owned()))?;
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Stored {
     async fn at_work<T>(
         &self,
         work: impl AsyncFnOnce(&Object<'_, Runtime, SqlShelf, Bindings>) -> Result<T>,
@@ -61,33 +102,6 @@ impl Desk {
             batch: operations.checked_div(limits::HELD_COST).unwrap_or(1),
         };
         work(&object).await
-    }
-}
-
-impl DurableObject for Desk {
-    fn new(state: State, env: Env) -> Self {
-        let shelf = SqlShelf::of(state.storage());
-        Self { shelf, env }
-    }
-
-    async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        let Some(command) = objects::command::<Command>(&request) else {
-            return objects::not_understood();
-        };
-        let answer = self.at_work(async |desk| desk.answer(&command).await).await;
-        objects::answer(answer.as_ref().ok())
-    }
-
-    async fn alarm(&self) -> worker::Result<Response> {
-        let work = self.at_work(async |desk| desk.alarm().await);
-        if work.await.is_err() {
-            // The runtime calls an alarm that fails again, but only some times.
-            let later = runtime::now().plus(limits::LEDGER_REPAIR);
-            self.shelf
-                .wake(later)
-                .map_err(|Unavailable(code)| worker::Error::RustError(code.to_owned()))?;
-        }
-        Response::empty()
     }
 }
 
@@ -111,6 +125,7 @@ impl Performer for Bindings {
 /// What a desk keeps, in `SQLite`.
 struct SqlShelf {
     storage: Storage,
+    sql: Sql,
     /// A desk that nobody has written to has no table: asking makes none.
     has_table: Cell<bool>,
 }
@@ -127,6 +142,7 @@ type Result<T> = std::result::Result<T, Unavailable>;
 impl SqlShelf {
     fn of(storage: Storage) -> Self {
         let shelf = Self {
+            sql: Sql::of(&storage),
             storage,
             has_table: Cell::new(true),
         };
@@ -143,9 +159,7 @@ impl SqlShelf {
         if !self.has_table.get() {
             return Ok(Vec::new());
         }
-        let cursor = self.storage.sql().exec(sql, values).map_err(|_| FAILED)?;
-        let rows: worker::Result<_> = cursor.raw().collect();
-        rows.map_err(|_| FAILED)
+        self.sql.run(sql, values).map_err(|_| FAILED)
     }
 }
 

@@ -1,77 +1,272 @@
-//! Small things around `Request` and `Response`.
+//! Requests and answers in the runtime's own types: the `worker` crate's would rebuild them.
 
-use js_sys::Uint8Array;
+use std::rc::Rc;
+
+use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Headers, ReadableStream, ReadableStreamDefaultReader, Response, ResponseInit};
-use worker::Result;
+use web_sys::{ReadableStream, ReadableStreamDefaultReader, Request, RequestInit, Response};
+
+use crate::{app::ports::Body, domain::refusal::Refusal};
 
 #[wasm_bindgen]
 extern "C" {
-    /// The runtime's `fetch`, in its own types: the `worker` crate's would rebuild the answer.
     #[wasm_bindgen(js_name = fetch, catch)]
-    pub(super) async fn fetch(request: &web_sys::Request) -> std::result::Result<JsValue, JsValue>;
+    pub(super) async fn fetch(request: &Request) -> Result<JsValue, JsValue>;
 
     #[wasm_bindgen(js_name = fetch, catch)]
-    pub(super) async fn fetch_url(
-        url: &str,
-        init: &web_sys::RequestInit,
-    ) -> std::result::Result<JsValue, JsValue>;
+    pub(super) async fn fetch_url(url: &str, init: &RequestInit) -> Result<JsValue, JsValue>;
 }
+
+#[wasm_bindgen(module = "/src/edge/http.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = requestHead)]
+    fn request_head(request: &Request) -> String;
+
+    #[wasm_bindgen(js_name = answerHead)]
+    fn answer_head(answer: &Response) -> String;
+
+    #[wasm_bindgen(js_name = requestWith, catch)]
+    fn request_with(
+        request: &Request,
+        url: Option<&str>,
+        removed: &str,
+        added: &str,
+    ) -> Result<Request, JsValue>;
+
+    #[wasm_bindgen(js_name = answerWith, catch)]
+    fn answer_with(answer: &Response, removed: &str, added: &str) -> Result<Response, JsValue>;
+
+    #[wasm_bindgen(js_name = respond, catch)]
+    fn respond_with(
+        status: u16,
+        body: Option<&ReadableStream>,
+        added: &str,
+    ) -> Result<Response, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    fn respond(status: u16, body: Option<&str>, added: &str) -> Result<Response, JsValue>;
+}
+
+/// A request, and its head.
+#[derive(Clone)]
+pub(super) struct Incoming {
+    pub(super) request: Request,
+    pub(super) head: Rc<Head>,
+}
+
+impl Incoming {
+    pub(super) fn of(request: Request) -> Self {
+        let head = Rc::new(Head {
+            lines: request_head(&request),
+            first: 2,
+        });
+        Self { request, head }
+    }
+
+    /// Whether it asks for a page or a file.
+    pub(super) fn is_get(&self) -> bool {
+        matches!(self.head.method(), "GET" | "HEAD")
+    }
+
+    /// A header's value, owned.
+    pub(super) fn header(&self, name: &str) -> Option<String> {
+        self.head.header(name).map(str::to_owned)
+    }
+}
+
+/// What stands before the body of a request or an answer.
+pub(super) struct Head {
+    lines: String,
+    /// Lines that are no headers.
+    first: usize,
+}
+
+impl Head {
+    pub(super) fn of_answer(answer: &Response) -> Self {
+        Self {
+            lines: answer_head(answer),
+            first: 1,
+        }
+    }
+
+    fn line(&self, number: usize) -> &str {
+        self.lines.split('\n').nth(number).unwrap_or_default()
+    }
+
+    /// The method of a request.
+    pub(super) fn method(&self) -> &str {
+        self.line(0)
+    }
+
+    /// The URL of a request.
+    pub(super) fn url(&self) -> &str {
+        self.line(1)
+    }
+
+    /// Names, lower case, and values.
+    pub(super) fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut lines = self.lines.split('\n').skip(self.first);
+        std::iter::from_fn(move || Some((lines.next()?, lines.next()?)))
+    }
+
+    /// A header's value.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.headers();
+        headers.find_map(|(found, value)| (found == name).then_some(value))
+    }
+}
+
+/// Changes to headers.
+#[derive(Default)]
+pub(super) struct HeaderChanges {
+    removed: String,
+    added: String,
+}
+
+impl HeaderChanges {
+    pub(super) const fn are_none(&self) -> bool {
+        self.removed.is_empty() && self.added.is_empty()
+    }
+
+    /// Takes a header out, wherever it stands.
+    pub(super) fn remove(&mut self, name: &str) {
+        push_line(&mut self.removed, name);
+    }
+
+    /// Puts one in, beside others of that name.
+    pub(super) fn add(&mut self, name: &str, value: &str) {
+        push_line(&mut self.added, name);
+        // A line of its own even if it is empty.
+        self.added.push('\n');
+        self.added.push_str(value);
+    }
+
+    /// Puts one in, in place of others of that name.
+    pub(super) fn set(&mut self, name: &str, value: &str) {
+        self.remove(name);
+        self.add(name, value);
+    }
+
+    /// The request with these changes, for another URL if there is one.
+    pub(super) fn to_request(
+        &self,
+        request: &Request,
+        url: Option<&str>,
+    ) -> Result<Request, JsValue> {
+        request_with(request, url, &self.removed, &self.added)
+    }
+
+    /// The answer with these changes.
+    pub(super) fn to_answer(&self, answer: &Response) -> Result<Response, JsValue> {
+        answer_with(answer, &self.removed, &self.added)
+    }
+}
+
+fn push_line(lines: &mut String, line: &str) {
+    if !lines.is_empty() {
+        lines.push('\n');
+    }
+    lines.push_str(line);
+}
+
+type Headers<'a> = [(&'a str, &'a str)];
+
+fn added(headers: &Headers<'_>) -> String {
+    let mut changes = HeaderChanges::default();
+    for (name, value) in headers {
+        changes.add(name, value);
+    }
+    changes.added
+}
+
+/// An answer of our own.
+pub(super) fn answer(
+    status: u16,
+    body: Option<&str>,
+    headers: &Headers<'_>,
+) -> worker::Result<Response> {
+    Ok(respond(status, body, &added(headers))?)
+}
+
+/// A file of ours, of its own type.
+pub(super) fn file(file: &Response, headers: &Headers<'_>) -> worker::Result<Response> {
+    let head = Head::of_answer(file);
+    let mut headers = headers.to_vec();
+    headers.extend(
+        head.header("content-type")
+            .map(|kind| ("Content-Type", kind)),
+    );
+    Ok(respond_with(200, file.body().as_ref(), &added(&headers))?)
+}
+
+/// Of whatever changes with time.
+pub(super) const NO_STORE: (&str, &str) = ("Cache-Control", "no-store");
+/// Of JSON.
+pub(super) const JSON: (&str, &str) = ("Content-Type", "application/json");
+/// Of a short text.
+pub(super) const TEXT: (&str, &str) = ("Content-Type", "text/plain; charset=utf-8");
 
 /// An answer with a short text, never stored.
-pub(super) fn plain(status: u16, text: &str) -> Result<Response> {
-    let response = Response::new_with_opt_str_and_init(Some(text), &init(status))?;
-    let headers = response.headers();
-    headers.set("Content-Type", "text/plain; charset=utf-8")?;
-    headers.set("Cache-Control", "no-store")?;
-    Ok(response)
-}
-
-/// An answer in JSON, never stored.
-pub(super) fn json(status: u16, body: &str) -> Result<Response> {
-    let response = Response::new_with_opt_str_and_init(Some(body), &init(status))?;
-    let headers = response.headers();
-    headers.set("Content-Type", "application/json")?;
-    headers.set("Cache-Control", "no-store")?;
-    Ok(response)
+pub(super) fn plain(status: u16, text: &str) -> worker::Result<Response> {
+    answer(status, Some(text), &[TEXT, NO_STORE])
 }
 
 /// The answer to another method than GET or HEAD.
-pub(super) fn get_only() -> Result<Response> {
-    let response = plain(405, "Method not allowed.\n")?;
-    response.headers().set("Allow", "GET, HEAD")?;
-    Ok(response)
-}
-
-/// The names of headers, lower case.
-pub(super) fn names(headers: &Headers) -> Vec<String> {
-    let names = headers.keys().into_iter().flatten();
-    names.filter_map(|name| name.as_string()).collect()
-}
-
-pub(super) fn init(status: u16) -> ResponseInit {
-    let init = ResponseInit::new();
-    init.set_status(status);
-    init
+pub(super) fn get_only() -> worker::Result<Response> {
+    let allow = ("Allow", "GET, HEAD");
+    answer(405, Some("Method not allowed.\n"), &[TEXT, NO_STORE, allow])
 }
 
 /// A header's value.
-pub(super) fn header(headers: &Headers, name: &str) -> Option<String> {
+pub(super) fn header(headers: &web_sys::Headers, name: &str) -> Option<String> {
     headers.get(name).ok().flatten()
 }
 
-/// Why a stream was not read to its end.
+/// Why a body was not read to its end.
+#[derive(Clone, Copy)]
 pub(super) enum Unread {
     TooLarge,
     Broken,
+}
+
+impl Body for &Incoming {
+    /// One whose length is told comes in one piece.
+    async fn read(self, limit: usize) -> Result<Vec<u8>, Refusal> {
+        let told = self.head.header("content-length");
+        let length = told.and_then(|length| length.parse::<usize>().ok());
+        if length.is_some_and(|length| length > limit) {
+            return Err(Refusal::BodyTooLarge);
+        }
+        if length.is_none() {
+            return read_all(self.request.body(), limit).await.map_err(refused);
+        }
+        let unreadable = |_| Refusal::BodyUnreadable;
+        let body = self.request.array_buffer().map_err(unreadable)?;
+        let body: ArrayBuffer = JsFuture::from(body)
+            .await
+            .map_err(unreadable)?
+            .unchecked_into();
+        let body = Uint8Array::new(&body).to_vec();
+        if body.len() > limit {
+            return Err(Refusal::BodyTooLarge);
+        }
+        Ok(body)
+    }
+}
+
+fn refused(unread: Unread) -> Refusal {
+    match unread {
+        Unread::TooLarge => Refusal::BodyTooLarge,
+        Unread::Broken => Refusal::BodyUnreadable,
+    }
 }
 
 /// Reads a body whole, and stops as soon as more than `limit` bytes have come.
 pub(super) async fn read_all(
     body: Option<ReadableStream>,
     limit: usize,
-) -> std::result::Result<Vec<u8>, Unread> {
+) -> Result<Vec<u8>, Unread> {
     let mut bytes = Vec::new();
     let Some(body) = body else {
         return Ok(bytes);

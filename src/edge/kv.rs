@@ -2,37 +2,57 @@
 
 use std::time::Duration;
 
-use worker::kv::{KvError, KvStore};
+use js_sys::Array;
+use serde_json::Value;
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use crate::{
     app::ports::{Kv, Page, Unavailable},
     domain::limits,
 };
 
-/// A KV namespace.
-pub(super) struct Namespace(pub(super) KvStore);
+#[wasm_bindgen]
+extern "C" {
+    /// A KV namespace.
+    pub(super) type Namespace;
 
-fn failed(_: KvError) -> Unavailable {
+    #[wasm_bindgen(method, catch, js_name = delete)]
+    async fn remove(this: &Namespace, key: &str) -> Result<JsValue, JsValue>;
+}
+
+#[wasm_bindgen(module = "/src/edge/kv.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = getMany, catch)]
+    async fn get_many(kv: &Namespace, keys: &str, cache_ttl: f64) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    async fn put(
+        kv: &Namespace,
+        key: &str,
+        value: &str,
+        expiration_ttl: f64,
+        metadata: Option<&str>,
+    ) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(catch)]
+    async fn list(kv: &Namespace, prefix: &str, cursor: Option<String>)
+    -> Result<JsValue, JsValue>;
+}
+
+fn failed(_: JsValue) -> Unavailable {
     // The error may name keys; the code says enough.
     Unavailable("kv_failed")
 }
 
 impl Kv for Namespace {
     async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<String>>, Unavailable> {
-        let mut values = self
-            .0
-            .get_bulk(keys)
-            .cache_ttl(limits::KV_CACHE_TTL.as_secs())
-            .text()
-            .await
-            .map_err(failed)?;
-        keys.iter()
-            .map(|key| {
-                values
-                    .remove(key)
-                    .ok_or(Unavailable("kv_answer_incomplete"))
-            })
-            .collect()
+        let (keys, cache_ttl) = (keys.join("\n"), limits::KV_CACHE_TTL.as_secs_f64());
+        let values = get_many(self, &keys, cache_ttl).await.map_err(failed)?;
+        let read = |value: JsValue| match value.as_string() {
+            None if !value.is_null() => Err(Unavailable("kv_answer_incomplete")),
+            value => Ok(value),
+        };
+        Array::from(&values).iter().map(read).collect()
     }
 
     async fn put(
@@ -42,36 +62,26 @@ impl Kv for Namespace {
         metadata: Option<&str>,
         ttl: Duration,
     ) -> Result<(), Unavailable> {
-        let mut put = self
-            .0
-            .put(key, value)
-            .map_err(failed)?
-            .expiration_ttl(ttl.as_secs());
-        if let Some(metadata) = metadata {
-            let metadata: serde_json::Value =
-                serde_json::from_str(metadata).map_err(|_| Unavailable("kv_metadata_not_json"))?;
-            put = put.metadata(metadata).map_err(failed)?;
-        }
-        put.execute().await.map_err(failed)
+        let put = put(self, key, value, ttl.as_secs_f64(), metadata);
+        put.await.map(drop).map_err(failed)
     }
 
     async fn delete(&self, key: &str) -> Result<(), Unavailable> {
-        self.0.delete(key).await.map_err(failed)
+        self.remove(key).await.map(drop).map_err(failed)
     }
 
     async fn list(&self, prefix: &str, cursor: Option<String>) -> Result<Page, Unavailable> {
-        let mut list = self.0.list().prefix(prefix.to_owned());
-        if let Some(cursor) = cursor {
-            list = list.cursor(cursor);
-        }
-        let page = list.execute().await.map_err(failed)?;
+        let page = list(self, prefix, cursor).await.map_err(failed)?;
+        let page = page.as_string().unwrap_or_default();
+        let (keys, cursor): (Vec<(String, Option<Value>)>, _) =
+            serde_json::from_str(&page).map_err(|_| Unavailable("kv_answer_incomplete"))?;
+        let text = |metadata: Value| metadata.to_string();
         Ok(Page {
-            keys: page
-                .keys
+            keys: keys
                 .into_iter()
-                .map(|key| (key.name, key.metadata.map(|metadata| metadata.to_string())))
+                .map(|(key, metadata)| (key, metadata.map(text)))
                 .collect(),
-            cursor: page.cursor.filter(|_| !page.list_complete),
+            cursor,
         })
     }
 }

@@ -1,6 +1,12 @@
 //! The ledger as Durable Objects: one per list.
 
-use worker::{DurableObject, Env, ObjectNamespace, Request, Response, State, durable_object};
+use std::rc::Rc;
+
+use futures_util::FutureExt as _;
+use js_sys::Promise;
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use web_sys::Request;
+use worker::{Env, State, Storage, worker_sys::DurableObjectState};
 
 use super::{
     bindings::Bindings,
@@ -22,7 +28,7 @@ use crate::{
 };
 
 /// The namespace of the lists.
-pub(super) struct Namespace(pub(super) ObjectNamespace);
+pub(super) struct Namespace(pub(super) objects::Namespace);
 
 impl ports::Ledger for Namespace {
     async fn ask(&self, list: List, command: Command) -> Result<Answer, Unavailable> {
@@ -38,14 +44,54 @@ impl ports::Ledger for Namespace {
 type TheList<'a> = Object<'a, Runtime, kv::Namespace, Namespace, SqlRows>;
 
 /// One list of the ledger.
-#[durable_object(alarm)]
-pub struct Ledger {
-    state: State,
+#[wasm_bindgen]
+pub struct Ledger(Rc<Stored>);
+
+struct Stored {
+    storage: Storage,
     env: Env,
     rows: SqlRows,
 }
 
+#[wasm_bindgen]
 impl Ledger {
+    /// What the runtime makes when the list is asked, or its alarm goes off.
+    #[wasm_bindgen(constructor)]
+    pub fn new(state: DurableObjectState, env: Env) -> Self {
+        let state = State::from(state);
+        Self(Rc::new(Stored {
+            storage: state.storage(),
+            env,
+            rows: SqlRows::of(state.storage()),
+        }))
+    }
+
+    /// Obeys a command: gives the answer, or one that comes.
+    pub fn fetch(&self, request: &Request) -> JsValue {
+        let list = self.0.clone();
+        match objects::command::<Command>(request) {
+            None => objects::not_understood().into(),
+            // What every request of a session asks: nothing is waited for.
+            Some(command @ Command::Alive(_)) => {
+                let answer = list.answer(&command).now_or_never().flatten();
+                objects::answer(answer.as_ref()).into()
+            }
+            Some(command) => objects::later(async move {
+                let answer = list.answer(&command).await;
+                objects::answer(answer.as_ref())
+            })
+            .into(),
+        }
+    }
+
+    /// Does what is due.
+    pub fn alarm(&self) -> Promise {
+        let list = self.0.clone();
+        objects::alarm(async move { list.alarm().await })
+    }
+}
+
+impl Stored {
     /// The list with what it needs; none if the ledger is not bound.
     fn list<'a>(&'a self, bindings: &'a Bindings) -> Option<TheList<'a>> {
         Some(Object {
@@ -56,27 +102,13 @@ impl Ledger {
             budget: Budget::of(bindings.config.kv_operations),
         })
     }
-}
 
-impl DurableObject for Ledger {
-    fn new(state: State, env: Env) -> Self {
-        let rows = SqlRows::of(state.storage());
-        Self { state, env, rows }
+    async fn answer(&self, command: &Command) -> Option<Answer> {
+        let bindings = Bindings::of(&self.env, None)?;
+        self.list(&bindings)?.answer(command).await.ok()
     }
 
-    async fn fetch(&self, request: Request) -> worker::Result<Response> {
-        let Some(command) = objects::command::<Command>(&request) else {
-            return objects::not_understood();
-        };
-        let bindings = Bindings::of(&self.env, None);
-        let answer = match bindings.as_ref().and_then(|bindings| self.list(bindings)) {
-            Some(list) => list.answer(&command).await.ok(),
-            None => None,
-        };
-        objects::answer(answer.as_ref())
-    }
-
-    async fn alarm(&self) -> worker::Result<Response> {
+    async fn alarm(&self) -> worker::Result<()> {
         self.rows.alarm_went_off();
         let bindings = Bindings::of(&self.env, None);
         let next = match bindings.as_ref().map(|bindings| self.list(bindings)) {
@@ -88,7 +120,7 @@ impl DurableObject for Ledger {
         match next {
             Ok(None) => {
                 // Nothing came in between: the storage lets no event in while it is at work.
-                self.state.storage().delete_all().await?;
+                self.storage.delete_all().await?;
                 self.rows.are_gone();
             }
             Ok(Some(_)) => {}
@@ -101,6 +133,6 @@ impl DurableObject for Ledger {
                     .map_err(|Unavailable(code)| worker::Error::RustError(code.to_owned()))?;
             }
         }
-        Response::empty()
+        Ok(())
     }
 }

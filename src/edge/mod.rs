@@ -21,12 +21,13 @@ mod webcrypto;
 use std::rc::Rc;
 
 use futures_channel::oneshot;
-use js_sys::Promise;
-use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
-use wasm_bindgen_futures::future_to_promise;
+use js_sys::Function;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen_futures::spawn_local;
+use web_sys::{Request, Response};
 use worker::{Context, Env, ScheduleContext, ScheduledEvent, event, worker_sys};
 
-use self::{bindings::Bindings, deadline::Deadline};
+use self::{bindings::Bindings, deadline::Client, http::Incoming};
 use crate::{
     app::{
         front::{Front, Unmatched},
@@ -48,90 +49,88 @@ fn start() {
 /// if this instance dies, so the answer is not its alone.
 #[wasm_bindgen(js_name = fetch)]
 #[expect(unreachable_pub, reason = "it is what the module exports")]
-pub fn fetch(request: web_sys::Request, env: Env, context: worker_sys::Context) -> Promise {
-    let deadline = Deadline::new();
-    let client = deadline.clone();
-    let work = async move {
-        let answer = serve(request, env, Context::new(context), deadline).await;
-        let answer = answer.or_else(|_| http::plain(500, "Internal error.\n"));
-        answer.map(JsValue::from).map_err(JsValue::from)
-    };
-    client.over(&future_to_promise(work))
+pub fn fetch(request: Request, env: Env, context: worker_sys::Context, answer: Function) {
+    let client = Rc::new(Client::new(answer));
+    spawn_local(async move {
+        let context = Context::new(context);
+        let answer = serve(&client, request, &env, &context).await;
+        if let Ok(answer) = answer.or_else(|_| http::plain(500, "Internal error.\n")) {
+            client.answer(answer);
+        }
+    });
 }
 
 async fn serve(
-    request: web_sys::Request,
-    env: Env,
-    context: Context,
-    deadline: Deadline,
-) -> worker::Result<web_sys::Response> {
-    let Some(bindings) = Bindings::of(&env, Some(deadline)) else {
+    client: &Rc<Client>,
+    request: Request,
+    env: &Env,
+    context: &Context,
+) -> worker::Result<Response> {
+    let Some(bindings) = Bindings::of(env, Some(client.clone())) else {
         // Never forwarded: what the gate would have decided is unknown. The log says why.
         return http::plain(500, "edge-logout is not configured correctly.\n");
     };
-    let bindings = Rc::new(bindings);
-    let url = request.url();
-    let Some(target) = RequestUrl::parse(&url) else {
+    let incoming = Incoming::of(request);
+    let Some(target) = RequestUrl::parse(incoming.head.url()) else {
         return http::plain(400, "Bad request.\n");
     };
-    match route::locate(&bindings.config, target.host, target.path) {
-        Place::TokenEndpoint(app) => relay::token(&bindings, app, &request).await,
-        Place::Metadata(app) => relay::metadata(&bindings, app, &request, &target).await,
+    let config = bindings.config.clone();
+    match route::locate(&config, target.host, target.path) {
+        Place::TokenEndpoint(app) => relay::token(&bindings, app, &incoming).await,
+        Place::Metadata(app) => relay::metadata(&bindings, app, &incoming, &target).await,
         Place::Own(path) if operator::has(path) => {
-            operator::serve(&bindings, &context, &target, path, request).await
+            operator::serve(&bindings, context, &target, path, &incoming).await
         }
-        Place::Own(path) => pages::own_path(&bindings, &request, path).await,
+        Place::Own(path) => pages::own_path(&bindings, &incoming, path).await,
         Place::Nowhere => http::plain(404, "Not found.\n"),
         Place::Ambiguous => http::plain(400, "Ambiguous path.\n"),
-        Place::BackChannel(app) => back_channel::receive(&bindings, &context, app, request).await,
+        Place::BackChannel(app) => back_channel::receive(&bindings, context, app, &incoming).await,
         Place::Unmatched(rule) => {
-            let seen = proxy::Seen::of(&request);
             let unmatched = Unmatched {
                 world: &bindings.world,
                 config: &bindings.config,
-                request: seen.as_request(&target),
+                request: incoming.for_the_gate(&target),
             };
-            let behind = proxy::Behind::of(&bindings, &request, &target, &rule.origin, None);
+            let behind = proxy::Behind::of(&bindings, &incoming, &target, &rule.origin, None);
             let served = unmatched.serve(&behind).await;
-            pages::deliver(&bindings, &seen, served, &behind, None).await
+            pages::deliver(&bindings, served, &behind, None).await
         }
         Place::App(app, prefix) if app.is_called_back_at(target.path) => {
-            let (bindings, app, prefix) = (bindings.clone(), app.clone(), prefix.to_owned());
-            let url = url.clone();
+            let (app, prefix) = (app.clone(), prefix.to_owned());
+            let incoming = incoming.clone();
             let (answered, answer) = oneshot::channel();
             // Whatever the client does, the answer of the app decides what its code was good for.
             context.wait_until(async move {
-                if let Some(target) = RequestUrl::parse(&url) {
-                    let _ = answered.send(gate(&bindings, &request, &target, &app, &prefix).await);
+                if let Some(target) = RequestUrl::parse(incoming.head.url()) {
+                    let _ = answered.send(gate(&bindings, &incoming, &target, &app, &prefix).await);
                 }
             });
             let lost = |_| http::plain(500, "Internal error.\n");
             answer.await.unwrap_or_else(lost)
         }
-        Place::App(app, prefix) => gate(&bindings, &request, &target, app, prefix).await,
+        Place::App(app, prefix) => gate(&bindings, &incoming, &target, app, prefix).await,
     }
 }
 
 async fn gate(
     bindings: &Bindings,
-    request: &web_sys::Request,
+    incoming: &Incoming,
     target: &RequestUrl<'_>,
     app: &App,
     prefix: &str,
-) -> worker::Result<web_sys::Response> {
-    let seen = proxy::Seen::of(request);
+) -> worker::Result<Response> {
     let front = Front {
         world: &bindings.world,
         sessions: &bindings.sessions(app),
         codes: &bindings.codes,
         config: &bindings.config,
         app,
-        request: seen.as_request(target),
+        request: incoming.for_the_gate(target),
     };
     let announcement = app.announcement_header();
-    let behind = proxy::Behind::of(bindings, request, target, &app.origin, announcement);
+    let behind = proxy::Behind::of(bindings, incoming, target, &app.origin, announcement);
     let served = front.serve(&behind).await;
-    pages::deliver(bindings, &seen, served, &behind, Some((app, prefix))).await
+    pages::deliver(bindings, served, &behind, Some((app, prefix))).await
 }
 
 /// The cron trigger: tidies up after past logouts, where KV is all there is.

@@ -4,25 +4,39 @@
 //! and its answer in a header, because every body costs a stream and a promise on either side.
 
 use base64ct::{Base64UrlUnpadded, Encoding as _};
-use js_sys::Date;
+use js_sys::{Array, Date, Promise};
 use serde::{Serialize, de::DeserializeOwned};
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
-use worker::{ObjectNamespace, Request, Response, Storage};
+use wasm_bindgen_futures::future_to_promise;
+use web_sys::{Request, Response};
+use worker::{SqlStorageValue as Value, Storage};
 
-use super::http;
 use crate::domain::time::Timestamp;
 
 /// Stands before every command: where Worker and object are of different versions for a while, what
 /// is not understood is an outage.
 const PREFIX: &str = "https://object/1/";
-const ANSWER: &str = "answer";
 
 #[wasm_bindgen]
 extern "C" {
-    type Stub;
+    /// Objects of one class.
+    pub(super) type Namespace;
 
-    #[wasm_bindgen(method, catch)]
-    async fn fetch(this: &Stub, url: &str) -> Result<JsValue, JsValue>;
+    /// What an object has stored in `SQLite`.
+    #[derive(Clone)]
+    pub(super) type Sql;
+}
+
+#[wasm_bindgen(module = "/src/edge/objects.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = ask, catch)]
+    async fn say(namespace: &Namespace, name: &str, url: &str) -> Result<JsValue, JsValue>;
+
+    #[wasm_bindgen(js_name = answer)]
+    fn respond(text: Option<&str>, status: u16) -> Response;
+
+    #[wasm_bindgen(catch)]
+    fn run(sql: &Sql, statement: &str, values: Vec<JsValue>) -> Result<Array, JsValue>;
 }
 
 /// Why there is no answer.
@@ -36,19 +50,17 @@ pub(super) enum Unanswered {
 
 /// Says something to the object of that name. It may have been done or not if there is no answer.
 pub(super) async fn ask<A: DeserializeOwned>(
-    namespace: &ObjectNamespace,
+    namespace: &Namespace,
     name: &str,
     command: &impl Serialize,
 ) -> Result<A, Unanswered> {
     let url = format!("{PREFIX}{}", encode(command).ok_or(Unanswered::Failed)?);
-    let ask = async || {
-        let stub = namespace.get_by_name(name).map_err(JsValue::from)?;
-        stub.into_rpc::<Stub>().fetch(&url).await
-    };
-    let answer = match ask().await {
+    let answer = match say(namespace, name, &url).await {
         // It was moved or restarted under the call; a new stub finds it. Every command may be
         // repeated, but not to one that has too much to do.
-        Err(error) if is(&error, "retryable") && !is(&error, "overloaded") => ask().await,
+        Err(error) if is(&error, "retryable") && !is(&error, "overloaded") => {
+            say(namespace, name, &url).await
+        }
         other => other,
     };
     let answer = answer.map_err(|error| {
@@ -58,12 +70,9 @@ pub(super) async fn ask<A: DeserializeOwned>(
             Unanswered::Failed
         }
     })?;
-    let answer = web_sys::Response::from(answer);
-    match answer.status() {
-        200 => http::header(&answer.headers(), ANSWER)
-            .and_then(|text| decode(&text))
-            .ok_or(Unanswered::NotUnderstood),
-        400 => Err(Unanswered::NotUnderstood),
+    match (answer.as_string(), answer.as_f64()) {
+        (Some(text), _) => decode(&text).ok_or(Unanswered::NotUnderstood),
+        (None, Some(200.0 | 400.0)) => Err(Unanswered::NotUnderstood),
         _ => Err(Unanswered::Failed),
     }
 }
@@ -74,22 +83,49 @@ fn is(error: &JsValue, property: &str) -> bool {
 
 /// The command in a request to an object, if it is understood.
 pub(super) fn command<C: DeserializeOwned>(request: &Request) -> Option<C> {
-    request.inner().url().strip_prefix(PREFIX).and_then(decode)
+    request.url().strip_prefix(PREFIX).and_then(decode)
 }
 
 /// The object's answer to a command that it did not understand.
-pub(super) fn not_understood() -> worker::Result<Response> {
-    Ok(Response::empty()?.with_status(400))
+pub(super) fn not_understood() -> Response {
+    respond(None, 400)
 }
 
 /// The object's answer; none if it failed.
-pub(super) fn answer(answer: Option<&impl Serialize>) -> worker::Result<Response> {
-    let Some(answer) = answer.and_then(encode) else {
-        return Ok(Response::empty()?.with_status(503));
-    };
-    let response = Response::empty()?;
-    response.headers().set(ANSWER, &answer)?;
-    Ok(response)
+pub(super) fn answer(answer: Option<&impl Serialize>) -> Response {
+    respond(answer.and_then(encode).as_deref(), 503)
+}
+
+/// An answer that comes.
+pub(super) fn later(answer: impl Future<Output = Response> + 'static) -> Promise {
+    future_to_promise(async { Ok(answer.await.into()) })
+}
+
+/// What an alarm comes to: one that failed is called again, some times.
+pub(super) fn alarm(work: impl Future<Output = worker::Result<()>> + 'static) -> Promise {
+    future_to_promise(async {
+        work.await?;
+        Ok(JsValue::UNDEFINED)
+    })
+}
+
+impl Sql {
+    pub(super) fn of(storage: &Storage) -> Self {
+        storage.sql().as_ref().clone().unchecked_into()
+    }
+
+    /// Runs a statement. Statements run at once, and what is written before the next `await` is stored
+    /// together.
+    pub(super) fn run(
+        &self,
+        statement: &str,
+        values: Vec<Value>,
+    ) -> worker::Result<Vec<Vec<Value>>> {
+        let values = values.into_iter().map(JsValue::from).collect();
+        let rows = run(self, statement, values)?;
+        let read = |row: JsValue| Array::from(&row).iter().map(Value::try_from).collect();
+        rows.iter().map(read).collect()
+    }
 }
 
 /// Has the object woken at that moment.

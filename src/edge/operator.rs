@@ -1,12 +1,15 @@
 //! The operator's side, as HTTP: static pages, and an API in JSON.
 
-use std::rc::Rc;
-
 use futures_channel::oneshot;
-use web_sys::{Request, Response};
+use web_sys::Response;
 use worker::{Context, Result};
 
-use super::{back_channel::Stream, bindings::Bindings, desk, http, pages};
+use super::{
+    bindings::Bindings,
+    desk,
+    http::{self, Incoming},
+    pages,
+};
 use crate::{
     app::{
         ledger::Command,
@@ -40,41 +43,41 @@ pub(super) fn has(path: &str) -> bool {
 /// Serves the operator's page, one of its files, or a request of it. Where there is no operator, or
 /// the host has no app, none of them exists.
 pub(super) async fn serve(
-    bindings: &Rc<Bindings>,
+    bindings: &Bindings,
     context: &Context,
     target: &RequestUrl<'_>,
     path: &str,
-    request: Request,
+    incoming: &Incoming,
 ) -> Result<Response> {
     if operator::apps_at(&bindings.config, target.host).is_empty() {
-        return pages::own_path(bindings, &request, path).await;
+        return pages::own_path(bindings, incoming, path).await;
     }
     match path.strip_prefix(API) {
-        Some(path) => api(bindings, context, target, path, request).await,
-        None => page(bindings, path, &request).await,
+        Some(path) => api(bindings, context, target, path, incoming).await,
+        None => page(bindings, path, incoming).await,
     }
 }
 
 /// Answers a request of the API. What was begun is finished, and the journals are told, even if nobody
 /// waits any more.
 async fn api(
-    bindings: &Rc<Bindings>,
+    bindings: &Bindings,
     context: &Context,
     target: &RequestUrl<'_>,
     path: &str,
-    request: Request,
+    incoming: &Incoming,
 ) -> Result<Response> {
     let (path, query) = (path.to_owned(), target.query.to_owned());
     let (scheme, host) = (target.scheme.to_owned(), target.host.to_owned());
-    let bindings = bindings.clone();
+    let (bindings, incoming) = (bindings.clone(), incoming.clone());
     let (answered, answer) = oneshot::channel();
     context.wait_until(async move {
         let (world, desks) = (&bindings.world, bindings.desks.as_ref());
-        let Some(office) = Office::at(&host, world, &bindings.config, &*bindings, desks) else {
+        let Some(office) = Office::at(&host, world, &bindings.config, &bindings, desks) else {
             return;
         };
         let origin = format!("{scheme}://{host}");
-        let asked = ask(&office, &path, &query, &origin, request);
+        let asked = ask(&office, &path, &query, &origin, &incoming);
         let work = in_time(world, limits::OPERATOR_DEADLINE, async { Ok(asked.await) });
         let answer = Box::pin(work).await.unwrap_or_else(Answer::from);
         // Nobody waits any more if the operator has left.
@@ -90,50 +93,44 @@ async fn ask(
     path: &str,
     query: &str,
     origin: &str,
-    request: Request,
+    incoming: &Incoming,
 ) -> Answer {
-    let headers = request.headers();
-    let header = |name: &str| http::header(&headers, name);
-    let (mark, from, site) = (header(HEADER), header("origin"), header("sec-fetch-site"));
-    let (authorization, assertion) = (header("authorization"), header("cf-access-jwt-assertion"));
-    let (content_type, content_encoding) = (header("content-type"), header("content-encoding"));
+    let head = &incoming.head;
     let asked = operator::Request {
-        method: &request.method(),
+        method: head.method(),
         path,
         query,
         origin,
         provenance: Provenance {
-            header: mark.as_deref(),
-            origin: from.as_deref(),
-            site: site.as_deref(),
+            header: head.header(HEADER),
+            origin: head.header("origin"),
+            site: head.header("sec-fetch-site"),
         },
-        authorization: authorization.as_deref(),
-        assertion: assertion.as_deref(),
-        content_type: content_type.as_deref(),
-        content_encoding: content_encoding.as_deref(),
-        body: Stream(request.body()),
+        authorization: head.header("authorization"),
+        assertion: head.header("cf-access-jwt-assertion"),
+        content_type: head.header("content-type"),
+        content_encoding: head.header("content-encoding"),
+        body: incoming,
     };
     office.answer(asked).await
 }
 
 fn respond(answer: &Answer) -> Result<Response> {
-    let response = http::json(answer.status, &answer.body.to_string())?;
-    let headers = response.headers();
-    headers.set("X-Content-Type-Options", "nosniff")?;
-    if let Some(method) = answer.allow {
-        headers.set("Allow", method)?;
-    }
+    let mut headers = vec![http::JSON, http::NO_STORE, NO_SNIFF];
+    headers.extend(answer.allow.map(|method| ("Allow", method)));
     match answer.status {
-        401 => headers.set("WWW-Authenticate", "Bearer")?,
-        503 => headers.set("Retry-After", "2")?,
+        401 => headers.push(("WWW-Authenticate", "Bearer")),
+        503 => headers.push(("Retry-After", "2")),
         _ => {}
     }
-    Ok(response)
+    http::answer(answer.status, Some(&answer.body.to_string()), &headers)
 }
 
+const NO_SNIFF: (&str, &str) = ("X-Content-Type-Options", "nosniff");
+
 /// The page, or a file of it. They hold no data, so anybody may have them.
-async fn page(bindings: &Bindings, path: &str, request: &Request) -> Result<Response> {
-    if !matches!(request.method().as_str(), "GET" | "HEAD") {
+async fn page(bindings: &Bindings, path: &str, incoming: &Incoming) -> Result<Response> {
+    if !incoming.is_get() {
         return http::get_only();
     }
     let is_start = path == "/operator";
@@ -147,19 +144,14 @@ async fn page(bindings: &Bindings, path: &str, request: &Request) -> Result<Resp
     let Some(file) = pages::asset(bindings, name).await.filter(|_| is_file) else {
         return http::plain(404, "Not found.\n");
     };
-    let body = file.body();
-    let response =
-        Response::new_with_opt_readable_stream_and_init(body.as_ref(), &http::init(200))?;
-    let headers = response.headers();
-    if let Some(kind) = http::header(&file.headers(), "content-type") {
-        headers.set("Content-Type", &kind)?;
-    }
-    headers.set("Cache-Control", "no-store")?;
-    headers.set("Content-Security-Policy", CONTENT_SECURITY_POLICY)?;
-    headers.set("X-Content-Type-Options", "nosniff")?;
-    headers.set("Referrer-Policy", "no-referrer")?;
-    headers.set("Cross-Origin-Opener-Policy", "same-origin")?;
-    Ok(response)
+    let headers = [
+        http::NO_STORE,
+        NO_SNIFF,
+        ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
+        ("Referrer-Policy", "no-referrer"),
+        ("Cross-Origin-Opener-Policy", "same-origin"),
+    ];
+    http::file(&file, &headers)
 }
 
 impl Backends for Bindings {

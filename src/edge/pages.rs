@@ -5,8 +5,8 @@ use worker::Result;
 
 use super::{
     bindings::Bindings,
-    http,
-    proxy::{self, Answer, Behind, Seen},
+    http::{self, Incoming},
+    proxy::{self, Answer, Behind},
 };
 use crate::{
     app::{
@@ -25,10 +25,10 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img
 /// Serves a path of our own: the files of `www`, and a sign of life.
 pub(super) async fn own_path(
     bindings: &Bindings,
-    request: &web_sys::Request,
+    incoming: &Incoming,
     path: &str,
 ) -> Result<Response> {
-    if !matches!(request.method().as_str(), "GET" | "HEAD") {
+    if !incoming.is_get() {
         return http::get_only();
     }
     if path == "/health" {
@@ -40,17 +40,9 @@ pub(super) async fn own_path(
         && path.split('.').next_back() != Some("html");
     match asset(bindings, path).await.filter(|_| is_file) {
         Some(file) => {
-            let response = Response::new_with_opt_readable_stream_and_init(
-                file.body().as_ref(),
-                &http::init(200),
-            )?;
-            let headers = response.headers();
-            if let Some(kind) = http::header(&file.headers(), "content-type") {
-                headers.set("Content-Type", &kind)?;
-            }
-            headers.set("Cache-Control", "public, max-age=300")?;
-            secure(&response)?;
-            Ok(response)
+            let [content, kind, referrer] = SECURE;
+            let cached = ("Cache-Control", "public, max-age=300");
+            http::file(&file, &[cached, content, kind, referrer])
         }
         None => http::plain(404, "Not found.\n"),
     }
@@ -59,7 +51,6 @@ pub(super) async fn own_path(
 /// What the client gets: the app's answer, or one of ours; of `app`, found by a prefix.
 pub(super) async fn deliver(
     bindings: &Bindings,
-    seen: &Seen,
     served: Served<Answer>,
     behind: &Behind<'_>,
     app: Option<(&App, &str)>,
@@ -76,13 +67,12 @@ pub(super) async fn deliver(
             Own::new(OwnKind::BadGateway, code)
         }
     };
-    render(bindings, seen, &own, behind, app).await
+    render(bindings, &own, behind, app).await
 }
 
 /// An answer of the gate: a page where a person looks, a text elsewhere.
 async fn render(
     bindings: &Bindings,
-    seen: &Seen,
     own: &Own,
     behind: &Behind<'_>,
     app: Option<(&App, &str)>,
@@ -108,53 +98,42 @@ async fn render(
             "The service is not available for the moment.\n",
         ),
     };
-    let page = match page.filter(|_| seen.is_navigation) {
+    let page = match page.filter(|_| behind.is_navigation()) {
         Some(page) => read(bindings, page).await,
         None => None,
     };
-    let response = match page {
-        Some(page) => {
-            let page = page.replace("{continue}", app.map_or("/", |(_, prefix)| prefix));
-            let response = Response::new_with_opt_str_and_init(Some(&page), &http::init(status))?;
-            response
-                .headers()
-                .set("Content-Type", "text/html; charset=utf-8")?;
-            response.headers().set("Cache-Control", "no-store")?;
-            response
-        }
-        None => http::plain(status, text)?,
-    };
-    let headers = response.headers();
+    let prefix = app.map_or("/", |(_, prefix)| prefix);
+    let page = page.map(|page| page.replace("{continue}", prefix));
+    let kind = page.as_ref().map_or(http::TEXT, |_| HTML);
+    let mut headers = vec![kind, http::NO_STORE];
+    headers.extend(SECURE);
     match own.kind {
-        OwnKind::Unavailable => headers.set("Retry-After", "5")?,
+        OwnKind::Unavailable => headers.push(("Retry-After", "5")),
         OwnKind::MethodNotAllowed => {
-            headers.set("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")?;
+            headers.push(("Allow", "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"));
         }
         _ => {}
     }
-    if let Some(location) = &own.location {
-        headers.set("Location", location)?;
+    headers.extend(own.location.as_ref().map(|to| ("Location", to.as_str())));
+    let cookies = own.set_cookies.iter();
+    headers.extend(cookies.map(|line| ("Set-Cookie", line.as_str())));
+    let mut cross_origin = Vec::new();
+    if !behind.is_navigation() {
+        cross_origin = behind.cross_origin_headers().await.unwrap_or_default();
     }
-    for line in &own.set_cookies {
-        headers.append("Set-Cookie", line)?;
-    }
-    if !seen.is_navigation {
-        for (name, value) in behind.cross_origin_headers().await.unwrap_or_default() {
-            headers.set(name, &value)?;
-        }
-    }
-    secure(&response)?;
-    Ok(response)
+    let cross_origin = cross_origin.iter();
+    headers.extend(cross_origin.map(|(name, value)| (*name, value.as_str())));
+    http::answer(status, Some(page.as_deref().unwrap_or(text)), &headers)
 }
 
+const HTML: (&str, &str) = ("Content-Type", "text/html; charset=utf-8");
+
 /// Nothing in an answer of ours runs, whatever it is taken for.
-pub(super) fn secure(response: &Response) -> Result<()> {
-    let headers = response.headers();
-    headers.set("Content-Security-Policy", CONTENT_SECURITY_POLICY)?;
-    headers.set("X-Content-Type-Options", "nosniff")?;
-    headers.set("Referrer-Policy", "no-referrer")?;
-    Ok(())
-}
+pub(super) const SECURE: [(&str, &str); 3] = [
+    ("Content-Security-Policy", CONTENT_SECURITY_POLICY),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+];
 
 async fn read(bindings: &Bindings, path: &str) -> Option<String> {
     let body = asset(bindings, path).await?.body();

@@ -3,10 +3,14 @@
 
 use js_sys::Reflect;
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
-use web_sys::{AbortSignal, Headers, RequestInit, RequestRedirect, Response, ResponseInit};
+use web_sys::{AbortSignal, Request, RequestInit, RequestRedirect, Response};
 use worker::Env;
 
-use super::{back_channel::Stream, bindings::Bindings, http, runtime::Runtime};
+use super::{
+    bindings::Bindings,
+    http::{self, Head, HeaderChanges, Incoming},
+    runtime::Runtime,
+};
 use crate::{
     app::{
         front::{self, Changes, CookieHeader, Forward, Origin, Reply},
@@ -17,62 +21,41 @@ use crate::{
 
 #[wasm_bindgen]
 extern "C" {
-    #[wasm_bindgen(extends = Headers)]
-    type AllHeaders;
-
-    #[wasm_bindgen(method, js_name = getSetCookie)]
-    fn get_set_cookie(this: &AllHeaders) -> Vec<String>;
-
     type Service;
 
     /// The `worker` crate's would rebuild the answer.
     #[wasm_bindgen(method, js_name = fetch, catch)]
-    async fn fetch(this: &Service, request: &web_sys::Request) -> Result<JsValue, JsValue>;
+    async fn fetch(this: &Service, request: &Request) -> Result<JsValue, JsValue>;
 }
 
-/// What the gate looks at in a request, owned.
-pub(super) struct Seen {
-    pub(super) method: String,
-    pub(super) is_navigation: bool,
-    url: String,
-    referer: Option<String>,
-    cookies: Option<String>,
-}
-
-impl Seen {
-    pub(super) fn of(request: &web_sys::Request) -> Self {
-        let headers = request.headers();
-        let is = |name, expected| http::header(&headers, name).map(|value| value == expected);
-        let accepts_html =
-            || http::header(&headers, "accept").is_some_and(|types| types.contains("text/html"));
-        // Whatever is in a frame has no business with pages of ours.
-        let is_top = is("sec-fetch-dest", "document").unwrap_or(true);
-        Self {
-            method: request.method(),
-            is_navigation: is_top && is("sec-fetch-mode", "navigate").unwrap_or_else(accepts_html),
-            url: request.url(),
-            referer: http::header(&headers, "referer"),
-            cookies: http::header(&headers, "cookie"),
-        }
-    }
-
-    pub(super) fn as_request<'a>(&'a self, target: &RequestUrl<'a>) -> front::Request<'a> {
+impl Incoming {
+    /// What the gate looks at.
+    pub(super) fn for_the_gate<'a>(&'a self, target: &RequestUrl<'a>) -> front::Request<'a> {
         front::Request {
-            method: &self.method,
+            method: self.head.method(),
             host: target.host,
             path: target.path,
             query: target.query,
-            url: &self.url,
-            referer: self.referer.as_deref(),
-            cookies: self.cookies.as_deref(),
-            is_navigation: self.is_navigation,
+            url: self.head.url(),
+            referer: self.head.header("referer"),
+            cookies: self.head.header("cookie"),
+            is_navigation: self.is_navigation(),
         }
+    }
+
+    /// Whether a person is looking at a page that this request loads.
+    pub(super) fn is_navigation(&self) -> bool {
+        let header = |name| self.head.header(name);
+        let accepts_html = || header("accept").is_some_and(|types| types.contains("text/html"));
+        // Whatever is in a frame has no business with pages of ours.
+        header("sec-fetch-dest").is_none_or(|destination| destination == "document")
+            && header("sec-fetch-mode").map_or_else(accepts_html, |mode| mode == "navigate")
     }
 }
 
 /// What is behind the gate.
 pub(super) struct Behind<'a> {
-    request: &'a web_sys::Request,
+    incoming: &'a Incoming,
     target: &'a RequestUrl<'a>,
     origin: &'a config::Origin,
     /// The header in which the app announces logins: a client's copy might be reflected.
@@ -92,15 +75,15 @@ const CONDITIONS: [&str; 6] = [
 ];
 
 impl<'a> Behind<'a> {
-    pub(super) const fn of(
+    pub(super) fn of(
         bindings: &'a Bindings,
-        request: &'a web_sys::Request,
+        incoming: &'a Incoming,
         target: &'a RequestUrl<'a>,
         origin: &'a config::Origin,
         announcement: Option<&'a str>,
     ) -> Self {
         Self {
-            request,
+            incoming,
             target,
             origin,
             announcement,
@@ -109,34 +92,40 @@ impl<'a> Behind<'a> {
         }
     }
 
-    /// The request to send. Both constructors keep body, method and `redirect: manual`: the app's
-    /// redirects are for the browser.
-    fn rewrite(&self, forward: &Forward) -> Result<web_sys::Request, JsValue> {
-        let init: &RequestInit = self.request.unchecked_ref();
-        let request = match (self.origin, &forward.target) {
-            (_, Some((path, query))) => self.at(path, query, init)?,
-            (config::Origin::Url(_), None) => self.at(self.target.path, self.target.query, init)?,
-            (_, None) => web_sys::Request::new_with_request(self.request)?,
-        };
-        let headers = request.headers();
-        for name in http::names(&self.request.headers()) {
-            if self.is_stripped(&name) {
-                headers.delete(&name)?;
-            }
+    /// Whether a person is looking at a page that the request loads.
+    pub(super) fn is_navigation(&self) -> bool {
+        self.incoming.is_navigation()
+    }
+
+    /// The request to send: body, method and `redirect: manual` stay. The app's redirects are for the
+    /// browser.
+    fn rewrite(&self, forward: &Forward) -> Result<Option<Request>, JsValue> {
+        let head = &self.incoming.head;
+        let mut changes = HeaderChanges::default();
+        for (name, _) in head.headers().filter(|(name, _)| self.is_stripped(name)) {
+            changes.remove(name);
         }
         match &forward.cookies {
             CookieHeader::Unchanged => {}
-            CookieHeader::Replaced(Some(cookies)) => headers.set("Cookie", cookies)?,
-            CookieHeader::Replaced(None) => headers.delete("Cookie")?,
+            CookieHeader::Replaced(Some(cookies)) => changes.set("cookie", cookies),
+            CookieHeader::Replaced(None) => changes.remove("cookie"),
         }
         if forward.unconditional {
             for name in CONDITIONS {
-                headers.delete(name)?;
+                changes.remove(name);
             }
         }
-        let client = http::header(&headers, "cf-connecting-ip");
-        self.say_where_it_was_sent(&headers, client.as_deref())?;
-        Ok(request)
+        self.say_where_it_was_sent(&mut changes, head.header("cf-connecting-ip"));
+        let url = match (self.origin, &forward.target) {
+            (_, Some((path, query))) => Some(self.at(path, query)),
+            (config::Origin::Url(_), None) => Some(self.at(self.target.path, self.target.query)),
+            (_, None) => None,
+        };
+        if changes.are_none() && url.is_none() {
+            return Ok(None);
+        }
+        let request = &self.incoming.request;
+        changes.to_request(request, url.as_deref()).map(Some)
     }
 
     /// Whether a client's copy of a header that only we, or the app, may set is taken out. Servers
@@ -159,32 +148,27 @@ impl<'a> Behind<'a> {
         format!("{}://{}", self.target.scheme, self.target.host)
     }
 
-    /// A request to where the requests for the app go.
-    fn at(&self, path: &str, query: &str, init: &RequestInit) -> Result<web_sys::Request, JsValue> {
+    /// The address of a path where the requests for the app go.
+    fn at(&self, path: &str, query: &str) -> String {
         let base = match self.origin {
             config::Origin::Url(origin) => origin.as_str().trim_end_matches('/').to_owned(),
             config::Origin::Itself | config::Origin::Service(_) => self.own_base(),
         };
-        web_sys::Request::new_with_str_and_init(&format!("{base}{path}{query}"), init)
+        format!("{base}{path}{query}")
     }
 
     /// An app at another address finds its public one in headers.
-    fn say_where_it_was_sent(
-        &self,
-        headers: &Headers,
-        client: Option<&str>,
-    ) -> Result<(), JsValue> {
+    fn say_where_it_was_sent(&self, changes: &mut HeaderChanges, client: Option<&str>) {
         if let config::Origin::Url(_) = self.origin {
-            headers.set("X-Forwarded-Host", self.target.host)?;
-            headers.set("X-Forwarded-Proto", self.target.scheme)?;
+            changes.set("X-Forwarded-Host", self.target.host);
+            changes.set("X-Forwarded-Proto", self.target.scheme);
             if let Some(client) = client {
-                headers.set("X-Forwarded-For", client)?;
+                changes.set("X-Forwarded-For", client);
             }
         }
-        Ok(())
     }
 
-    async fn ask(&self, request: &web_sys::Request) -> Result<Response, JsValue> {
+    async fn ask(&self, request: &Request) -> Result<Response, JsValue> {
         let response = match self.origin {
             config::Origin::Service(name) => {
                 let service = Reflect::get(self.env, &JsValue::from_str(name))?;
@@ -207,7 +191,7 @@ impl<'a> Behind<'a> {
             "Vary",
         ];
         let own = self.own_base();
-        let asking = http::header(&self.request.headers(), "origin");
+        let asking = self.incoming.head.header("origin");
         let Some(asking) = asking.filter(|asking| *asking != own) else {
             return Ok(Vec::new());
         };
@@ -217,13 +201,17 @@ impl<'a> Behind<'a> {
         init.set_signal(Some(&AbortSignal::timeout_with_u32(PREFLIGHT_MILLIS)));
         // Neither parameters nor query: they may hold what the app must not see.
         let path = self.target.path.split(';').next().unwrap_or_default();
-        let preflight = self.at(path, "", &init)?;
-        let headers = preflight.headers();
-        self.say_where_it_was_sent(&headers, None)?;
-        headers.set("Origin", &asking)?;
-        headers.set("Access-Control-Request-Method", &self.request.method())?;
-        let answer = self.ask(&preflight).await?.headers();
-        let allowed = ALLOW.map(|name| Some((name, http::header(&answer, name)?)));
+        let preflight = Request::new_with_str_and_init(&self.at(path, ""), &init)?;
+        let mut changes = HeaderChanges::default();
+        self.say_where_it_was_sent(&mut changes, None);
+        changes.set("Origin", asking);
+        changes.set("Access-Control-Request-Method", self.incoming.head.method());
+        let preflight = changes.to_request(&preflight, None)?;
+        let answer = Head::of_answer(&self.ask(&preflight).await?);
+        let allowed = ALLOW.map(|name| {
+            let value = answer.header(&name.to_ascii_lowercase())?;
+            Some((name, value.to_owned()))
+        });
         Ok(allowed.into_iter().flatten().collect())
     }
 }
@@ -240,22 +228,24 @@ const OTHER_CACHE_HEADERS: [&str; 4] = [
 const PREFLIGHT_MILLIS: u32 = 2000;
 
 /// An answer of the app.
-pub(super) struct Answer(Response);
+pub(super) struct Answer {
+    response: Response,
+    head: Head,
+}
 
 impl Reply for Answer {
     fn status(&self) -> u16 {
-        self.0.status()
+        self.response.status()
     }
 
     fn header(&self, name: &str) -> Option<String> {
-        http::header(&self.0.headers(), name)
+        self.head.header(name).map(str::to_owned)
     }
 
     fn set_cookies(&self) -> Vec<String> {
-        self.0
-            .headers()
-            .unchecked_into::<AllHeaders>()
-            .get_set_cookie()
+        let headers = self.head.headers();
+        let cookies = headers.filter(|(name, _)| *name == "set-cookie");
+        cookies.map(|(_, line)| line.to_owned()).collect()
     }
 }
 
@@ -263,27 +253,31 @@ impl Origin for Behind<'_> {
     type Reply = Answer;
 
     async fn form(&self) -> Result<Option<Vec<u8>>, Refusal> {
-        if self.request.body().is_none() {
+        let (request, head) = (&self.incoming.request, &self.incoming.head);
+        if request.body().is_none() {
             return Ok(None);
         }
-        let headers = self.request.headers();
-        let header = |name| http::header(&headers, name);
-        let (kind, coding) = (header("content-type"), header("content-encoding"));
-        form::check_head("POST", kind.as_deref(), coding.as_deref())?;
-        if !kind.is_some_and(|kind| form::is_ascii_compatible(&kind)) {
+        let kind = head.header("content-type");
+        form::check_head("POST", kind, head.header("content-encoding"))?;
+        if !kind.is_some_and(form::is_ascii_compatible) {
             return Err(Refusal::ContentType);
         }
-        let copy = self.request.clone().map_err(|_| Refusal::BodyUnreadable)?;
-        let body = Stream(copy.body());
-        read_in_time(self.world, body, limits::RELAYED_FORM_BYTES)
+        let copy = Incoming {
+            request: request.clone().map_err(|_| Refusal::BodyUnreadable)?,
+            head: head.clone(),
+        };
+        read_in_time(self.world, &copy, limits::RELAYED_FORM_BYTES)
             .await
             .map(Some)
     }
 
     async fn send(&self, forward: &Forward) -> Result<Answer, Unavailable> {
         let unreachable = |_: JsValue| Unavailable("origin_unreachable");
-        let request = self.rewrite(forward).map_err(unreachable)?;
-        self.ask(&request).await.map_err(unreachable).map(Answer)
+        let rewritten = self.rewrite(forward).map_err(unreachable)?;
+        let request = rewritten.as_ref().unwrap_or(&self.incoming.request);
+        let response = self.ask(request).await.map_err(unreachable)?;
+        let head = Head::of_answer(&response);
+        Ok(Answer { response, head })
     }
 }
 
@@ -292,29 +286,27 @@ impl Origin for Behind<'_> {
 /// # Errors
 /// If the runtime cannot rebuild it (a status outside 200 to 599): it must not be delivered, since
 /// its cookies are the app's own.
-pub(super) fn apply(Answer(answer): Answer, changes: &Changes) -> Result<Response, JsValue> {
+pub(super) fn apply(answer: Answer, changes: &Changes) -> Result<Response, JsValue> {
     if *changes == Changes::default() {
-        return Ok(answer);
+        return Ok(answer.response);
     }
-    let init: &ResponseInit = answer.unchecked_ref();
-    let response = Response::new_with_opt_readable_stream_and_init(answer.body().as_ref(), init)?;
-    let headers = response.headers();
+    let mut headers = HeaderChanges::default();
     for name in &changes.drop_headers {
-        headers.delete(name)?;
+        headers.remove(name);
     }
     if let Some(lines) = &changes.set_cookies {
-        headers.delete("Set-Cookie")?;
+        headers.remove("Set-Cookie");
         for line in lines {
-            headers.append("Set-Cookie", line)?;
+            headers.add("Set-Cookie", line);
         }
     }
     if let Some(directives) = changes.cache_control {
-        headers.set("Cache-Control", directives)?;
+        headers.set("Cache-Control", directives);
     }
     if changes.is_private {
         for name in OTHER_CACHE_HEADERS {
-            headers.delete(name)?;
+            headers.remove(name);
         }
     }
-    Ok(response)
+    headers.to_answer(&answer.response)
 }

@@ -7,11 +7,15 @@ use web_sys::{
 };
 use worker::Result;
 
-use super::{back_channel::Stream, bindings::Bindings, http, pages};
+use super::{
+    bindings::Bindings,
+    http::{self, Incoming},
+    pages,
+};
 use crate::{
     app::{
         ports::Unavailable,
-        relay::{self, Incoming, Relayed, TokenEndpoint, TokenReply},
+        relay::{self, Relayed, TokenEndpoint, TokenReply},
     },
     domain::{
         config::App,
@@ -99,20 +103,21 @@ impl TokenEndpoint for Op<'_> {
 }
 
 /// Relays a token request.
-pub(super) async fn token(bindings: &Bindings, app: &App, request: &Request) -> Result<Response> {
-    let headers = request.headers();
-    let url = request.url();
-    let incoming = Incoming {
-        method: request.method(),
+pub(super) async fn token(bindings: &Bindings, app: &App, incoming: &Incoming) -> Result<Response> {
+    let url = incoming.head.url();
+    let asked = relay::Incoming {
+        method: incoming.head.method().to_owned(),
         url: url.split('?').next().unwrap_or_default().to_owned(),
-        content_type: http::header(&headers, "content-type"),
-        content_encoding: http::header(&headers, "content-encoding"),
-        authorization: http::header(&headers, "authorization"),
-        has_dpop: http::header(&headers, "dpop").is_some(),
-        body: Stream(request.body()),
+        content_type: incoming.header("content-type"),
+        content_encoding: incoming.header("content-encoding"),
+        authorization: incoming.header("authorization"),
+        has_dpop: incoming.header("dpop").is_some(),
+        body: incoming,
     };
-    let op = Op { request };
-    match relay::token(&bindings.world, &bindings.codes, &op, app, incoming).await {
+    let op = Op {
+        request: &incoming.request,
+    };
+    match relay::token(&bindings.world, &bindings.codes, &op, app, asked).await {
         Relayed::Reply(reply) => deliver(&reply),
         Relayed::Refused(refused) => error(400, refused.error(), refused.code()),
         Relayed::Unavailable(Unavailable(code)) => error(503, "temporarily_unavailable", code),
@@ -129,7 +134,9 @@ fn deliver(reply: &Reply) -> Result<Response> {
     let body = (!reply.body.is_empty()).then_some(&body);
     let response =
         Response::new_with_opt_buffer_source_and_init(body.map(JsCast::unchecked_ref), &init)?;
-    pages::secure(&response)?;
+    for (name, value) in pages::SECURE {
+        response.headers().set(name, value)?;
+    }
     Ok(response)
 }
 
@@ -140,19 +147,19 @@ fn error(status: u16, error: &str, code: &str) -> Result<Response> {
 }
 
 fn json(status: u16, body: &str) -> Result<Response> {
-    let response = http::json(status, body)?;
-    pages::secure(&response)?;
-    Ok(response)
+    let [policy, kind, referrer] = pages::SECURE;
+    let headers = [http::JSON, http::NO_STORE, policy, kind, referrer];
+    http::answer(status, Some(body), &headers)
 }
 
 /// The OP's metadata, with the relay's token endpoint.
 pub(super) async fn metadata(
     bindings: &Bindings,
     app: &App,
-    request: &Request,
+    incoming: &Incoming,
     target: &RequestUrl<'_>,
 ) -> Result<Response> {
-    if !matches!(request.method().as_str(), "GET" | "HEAD") {
+    if !incoming.is_get() {
         return http::get_only();
     }
     let (scheme, host) = (target.scheme, target.host);

@@ -1,12 +1,10 @@
 //! The rows of a list in `SQLite`. SQL is all there is here: the transitions are the domain's.
-//!
-//! Statements run at once, and what is written before the next `await` is stored together.
 
 use std::cell::Cell;
 
 use worker::{SqlStorageValue as Value, Storage};
 
-use super::objects;
+use super::objects::{self, Sql};
 use crate::{
     app::ports::Unavailable,
     domain::{
@@ -37,6 +35,7 @@ const IS_DOOMED: &str = "ended IS NULL AND (length(?) = 0 OR other = ?) AND logi
 /// The rows of one list.
 pub(super) struct SqlRows {
     storage: Storage,
+    sql: Sql,
     /// A list that nobody has written to has no tables: asking makes none.
     has_tables: Cell<bool>,
     alarm: Cell<Option<Timestamp>>,
@@ -49,6 +48,7 @@ type Result<T> = std::result::Result<T, Unavailable>;
 impl SqlRows {
     pub(super) fn of(storage: Storage) -> Self {
         let rows = Self {
+            sql: Sql::of(&storage),
             storage,
             has_tables: Cell::new(true),
             alarm: Cell::default(),
@@ -77,16 +77,13 @@ impl SqlRows {
         if !self.has_tables.get() {
             return Ok(Vec::new());
         }
-        let cursor = self.storage.sql().exec(sql, values).map_err(|_| FAILED)?;
-        let rows: worker::Result<_> = cursor.raw().collect();
-        rows.map_err(|_| FAILED)
+        self.sql.run(sql, values).map_err(|_| FAILED)
     }
 
     fn write(&self, sql: &str, values: Vec<Value>) -> Result<()> {
         if !self.has_tables.get() {
-            let sql = self.storage.sql();
             for table in SCHEMA {
-                sql.exec(table, None).map_err(|_| FAILED)?;
+                self.sql.run(table, Vec::new()).map_err(|_| FAILED)?;
             }
             self.has_tables.set(true);
         }

@@ -3,14 +3,19 @@
 use std::{
     cell::RefCell,
     collections::{HashMap, HashSet},
+    rc::Rc,
     time::Duration,
 };
 
 use wasm_bindgen::JsCast as _;
 use web_sys::{AbortSignal, Headers, RequestCache, RequestInit, RequestRedirect, Response};
-use worker::{AnalyticsEngineDataPointBuilder, Delay, Env, console_log};
+use worker::{AnalyticsEngineDataPointBuilder, console_log};
 
-use super::{deadline::Deadline, http, webcrypto};
+use super::{
+    bindings::Bound,
+    deadline::{self, Client},
+    http, webcrypto,
+};
 use crate::{
     app::{
         audit::Event,
@@ -30,10 +35,11 @@ use crate::{
 };
 
 /// The Workers runtime, for one request.
+#[derive(Clone)]
 pub(super) struct Runtime {
-    /// Where a client waits for the answer.
-    pub(super) deadline: Option<Deadline>,
-    pub(super) env: Env,
+    /// Who waits for the answer, if somebody does.
+    pub(super) client: Option<Rc<Client>>,
+    pub(super) bound: Rc<Bound>,
 }
 
 thread_local! {
@@ -44,10 +50,6 @@ thread_local! {
     static KNOWN: RefCell<HashSet<String>> = RefCell::default();
 }
 
-/// The binding of the rate limit.
-const LIMITER: &str = "LOGOUT_LIMIT";
-/// The binding of the dataset that events are counted in.
-const DATASET: &str = "ANALYTICS";
 /// Facts remembered per isolate; enough for every cookie of many apps.
 const KNOWN_FACTS: usize = 1024;
 
@@ -66,12 +68,12 @@ impl World for Runtime {
     }
 
     async fn sleep(&self, span: Duration) {
-        Delay::from(span).await;
+        deadline::sleep(span).await;
     }
 
     async fn deadline(&self, span: Duration) {
-        match &self.deadline {
-            Some(deadline) => deadline.passes(span).await,
+        match &self.client {
+            Some(client) => client.deadline(span).await,
             None => self.sleep(span).await,
         }
     }
@@ -147,7 +149,7 @@ impl World for Runtime {
     }
 
     async fn has_room(&self, sender: &Digest) -> Result<bool, Unavailable> {
-        let Ok(limiter) = self.env.rate_limiter(LIMITER) else {
+        let Some(limiter) = &self.bound.limiter else {
             return Ok(true);
         };
         let outcome = limiter.limit(sender.to_string()).await;
@@ -162,7 +164,7 @@ impl World for Runtime {
     fn record(&self, event: &Event<'_>) {
         console_log!("{}", event.to_line());
         if let Some(point) = event.point()
-            && let Ok(dataset) = self.env.analytics_engine(DATASET)
+            && let Some(dataset) = &self.bound.dataset
         {
             // Whether it was taken changes nothing. Of one invocation come three at most: the platform
             // takes 25.
@@ -170,7 +172,7 @@ impl World for Runtime {
                 .indexes([point.index])
                 .blobs(point.blobs)
                 .doubles(point.doubles)
-                .write_to(&dataset);
+                .write_to(dataset);
         }
     }
 }

@@ -3,9 +3,14 @@ import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { Deadline } from '../../src/edge/deadline.js';
+import { Client, Timer } from '../../src/edge/deadline.js';
 
-const never = new Promise(() => {});
+/** A client, and what it gets. */
+function waiting() {
+  let client;
+  const answer = new Promise((resolve) => (client = new Client(resolve)));
+  return { client, answer };
+}
 
 /** With timers in the test's hand; `outcome` tells what a promise has come to, if anything. */
 async function withTimers(work) {
@@ -26,50 +31,61 @@ async function outcome(promise) {
   return came === pending ? 'pending' : came;
 }
 
-test('the answer is that of the work', async () => {
-  assert.equal(await new Deadline().over(Promise.resolve('done')), 'done');
-  await assert.rejects(new Deadline().over(Promise.reject(new Error('wrong'))), /wrong/);
+test('the answer is the first', async () => {
+  const { client, answer } = waiting();
+  client.answer('done');
+  client.answer('too late');
+  assert.equal(await answer, 'done');
 });
 
-test('work without a deadline is never cut', () =>
+test('a client without a deadline is never told off', () =>
   withTimers(async (timers) => {
-    const answer = new Deadline().over(never);
+    const { answer } = waiting();
     timers.tick(3_600_000);
     assert.equal(await outcome(answer), 'pending');
   }));
 
+test('a time comes, unless it is called off', () =>
+  withTimers(async (timers) => {
+    const [kept, cancelled] = [new Timer(1000), new Timer(1000)];
+    timers.tick(999);
+    assert.equal(await outcome(kept.comes), 'pending');
+    cancelled.cancel();
+    timers.tick(1);
+    assert.equal(await outcome(kept.comes), undefined);
+    timers.tick(3_600_000);
+    assert.equal(await outcome(cancelled.comes), 'pending');
+  }));
+
 test('a deadline that was lifted cuts nothing, however long the work goes on', () =>
   withTimers(async (timers) => {
-    const deadline = new Deadline();
-    const answer = deadline.over(never);
-    deadline.set(10_000);
+    const { client, answer } = waiting();
+    client.wait(10_000);
     timers.tick(9_999);
-    deadline.lift();
+    client.lift();
     timers.tick(3_600_000);
     assert.equal(await outcome(answer), 'pending');
   }));
 
 test('one that passes says so, and an instance that lives has time to answer', () =>
   withTimers(async (timers) => {
-    const deadline = new Deadline();
-    const answer = deadline.over(never);
-    const passed = deadline.set(2000);
+    const { client, answer } = waiting();
+    const passed = client.wait(2000);
     timers.tick(1999);
     assert.equal(await outcome(passed), 'pending');
     timers.tick(1);
     assert.equal(await outcome(passed), undefined);
     timers.tick(249);
     assert.equal(await outcome(answer), 'pending');
-    deadline.lift();
+    client.lift();
     timers.tick(3_600_000);
     assert.equal(await outcome(answer), 'pending');
   }));
 
 test('where nobody answers, it does: 503', () =>
   withTimers(async (timers) => {
-    const deadline = new Deadline();
-    const answer = deadline.over(never);
-    deadline.set(2000);
+    const { client, answer } = waiting();
+    client.wait(2000);
     timers.tick(2000);
     timers.tick(250);
     const { status, headers } = await outcome(answer);
@@ -84,12 +100,12 @@ test('nothing is kept of a request that is over', async () => {
   setFlagsFromString('--expose-gc');
   const collect = runInNewContext('gc');
   const request = (isAnswered) => {
-    const deadline = new Deadline();
+    const { client, answer: over } = waiting();
     const answer = {};
-    const over = deadline.over(isAnswered ? Promise.resolve(answer) : new Promise(() => {}));
-    deadline.set(60_000);
-    deadline.lift();
-    return [answer, over, deadline].map((kept) => new WeakRef(kept));
+    client.wait(60_000);
+    client.lift();
+    if (isAnswered) client.answer(answer);
+    return [answer, over, client].map((kept) => new WeakRef(kept));
   };
   const kept = Array.from({ length: 1000 }, (_, number) => request(number % 2)).flat();
   await new Promise((resolve) => setTimeout(resolve));

@@ -28,16 +28,14 @@ export class Ledger {
   }
 }
 
-export default class extends Worker {
-  constructor(context, env) {
-    super(context, { ...env, ANALYTICS });
-  }
+export default {
+  ...Worker,
 
-  async fetch(request) {
-    if (new URL(request.url).pathname !== '/points') return super.fetch(request);
+  async fetch(request, env, context) {
+    if (new URL(request.url).pathname !== '/points') return Worker.fetch(request, { ...env, ANALYTICS }, context);
     isFailing ||= request.method === 'POST';
     const told = points;
     points = [];
     return Response.json(told);
-  }
-}
+  },
+};

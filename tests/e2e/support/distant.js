@@ -33,8 +33,10 @@ export class Ledger extends List {
   }
 }
 
-export default class extends Worker {
-  async fetch(request) {
+export default {
+  ...Worker,
+
+  async fetch(request, env, context) {
     switch (new URL(request.url).pathname) {
       case '/hold':
         isHolding = true;
@@ -42,7 +44,7 @@ export default class extends Worker {
       case '/held':
         return Response.json(held);
       default:
-        return super.fetch(request);
+        return Worker.fetch(request, env, context);
     }
-  }
-}
+  },
+};

@@ -27,8 +27,9 @@ function watch(object, name, as) {
   };
 }
 watch(globalThis, 'fetch', 'fetch');
-watch(crypto.subtle, 'verify', 'verify');
-watch(crypto.subtle, 'importKey', 'importKey');
+for (const name of Object.getOwnPropertyNames(SubtleCrypto.prototype)) {
+  if (name !== 'constructor' && typeof crypto.subtle[name] === 'function') watch(crypto.subtle, name, name);
+}
 
 // By number: that is what the built Worker keeps of them.
 const timers = new Set();
@@ -177,15 +178,13 @@ export class Desk extends BuiltDesk {
   }
 }
 
-export default class extends Worker {
-  #ledger;
+/** What the Worker is handed instead: the same for every request, as workerd has it. */
+let handed;
 
-  constructor(context, env) {
-    super(context, around(env));
-    this.#ledger = env.LEDGER;
-  }
+export default {
+  ...Worker,
 
-  async fetch(request) {
+  async fetch(request, env, context) {
     switch (new URL(request.url).pathname) {
       case '/faults':
         plan = await request.json();
@@ -197,14 +196,16 @@ export default class extends Worker {
         return Response.json(told);
       }
       case '/forget': {
-        const forget = (id) => this.#ledger.get(this.#ledger.idFromString(id)).fetch('https://ledger/forget');
+        const forget = (id) => env.LEDGER.get(env.LEDGER.idFromString(id)).fetch('https://ledger/forget');
         await Promise.all([...lists].map(forget));
         return new Response();
       }
       case '/timers':
         return Response.json({ set: timers.size, clearedInVain });
       default:
-        return super.fetch(request);
+        return Worker.fetch(request, (handed ??= around(env)), context);
     }
-  }
-}
+  },
+
+  scheduled: (event, env, context) => Worker.scheduled(event, (handed ??= around(env)), context),
+};

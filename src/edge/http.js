@@ -1,0 +1,50 @@
+// Requests and answers, each looked at or changed in one crossing between the module and JavaScript: with
+// its texts, a crossing takes as long as most of what is done by it.
+
+function linesOf(first, headers) {
+  let lines = first;
+  // Half of what an iteration takes.
+  headers.forEach((value, name) => (lines += `\n${name}\n${value}`));
+  return lines;
+}
+
+/** Method and URL, then name and value of every header, a line each. */
+export const requestHead = ({ method, url, headers }) => linesOf(`${method}\n${url}`, headers);
+
+/** Status, then name and value of every header, a line each. */
+export const answerHead = ({ status, headers }) => linesOf(`${status}`, headers);
+
+/** Takes headers out and puts others in; `added` is names and values. */
+function change(headers, removed, added) {
+  if (removed) for (const name of removed.split('\n')) headers.delete(name);
+  const lines = added.split('\n');
+  for (let at = 0; at + 1 < lines.length; at += 2) headers.append(lines[at], lines[at + 1]);
+}
+
+/** The request, for another URL if there is one, with other headers. Body, method and `redirect` stay. */
+export function requestWith(request, url, removed, added) {
+  const changed = url === undefined ? new Request(request) : new Request(url, request);
+  change(changed.headers, removed, added);
+  return changed;
+}
+
+/** The answer with other headers. */
+export function answerWith(answer, removed, added) {
+  const changed = new Response(answer.body, answer);
+  change(changed.headers, removed, added);
+  return changed;
+}
+
+/** An answer of our own. */
+export function respond(status, body, added) {
+  const lines = added.split('\n');
+  const headers = {};
+  const cookies = [];
+  for (let at = 0; at + 1 < lines.length; at += 2) {
+    if (lines[at] === 'Set-Cookie') cookies.push(lines[at + 1]);
+    else headers[lines[at]] = lines[at + 1];
+  }
+  const answer = new Response(body, { status, headers });
+  for (const line of cookies) answer.headers.append('Set-Cookie', line);
+  return answer;
+}
