@@ -103,6 +103,16 @@ pub struct Received {
     pub until: Timestamp,
 }
 
+/// Where a logout stands among those that a list has received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// If it was received before: as what.
+    pub earlier: Option<Received>,
+    /// The highest place that any logout or row remembers, or 0. Rows may remember more logouts than
+    /// the list does.
+    pub last: i64,
+}
+
 /// Whom a logout ends in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Scope {
@@ -135,6 +145,18 @@ pub struct Doomed {
 }
 
 impl Doomed {
+    /// Those of a logout: once more it ends only what it could have ended the first time.
+    fn by(scope: Scope, logout: &Logout, place: &Place) -> Self {
+        Self {
+            scope,
+            login_up_to: logout.at.plus(limits::OP_CLOCK_SPREAD),
+            before: match place.earlier {
+                Some(earlier) => earlier.seq,
+                None => place.last.saturating_add(1),
+            },
+        }
+    }
+
     /// Whether a row is ended.
     #[must_use]
     pub fn has(&self, row: &Row) -> bool {
@@ -159,11 +181,11 @@ pub trait Rows {
     /// `Self::Error`.
     fn insert(&self, row: &Row) -> Result<(), Self::Error>;
 
-    /// Ends the rows that are doomed and have not ended; gives how many.
+    /// Ends the rows that are doomed and have not ended.
     ///
     /// # Errors
     /// `Self::Error`.
-    fn end(&self, doomed: &Doomed, ending: &Ending) -> Result<usize, Self::Error>;
+    fn end(&self, doomed: &Doomed, ending: &Ending) -> Result<Counts, Self::Error>;
 
     /// Ends a row, if it is there and has not ended; gives whether it did.
     ///
@@ -196,11 +218,11 @@ pub trait Rows {
     /// `Self::Error`.
     fn remove(&self, id: &SessionId) -> Result<(), Self::Error>;
 
-    /// A logout that was received.
+    /// What is known of a logout.
     ///
     /// # Errors
     /// `Self::Error`.
-    fn received(&self, scope: &Scope, logout: Timestamp) -> Result<Option<Received>, Self::Error>;
+    fn place(&self, scope: &Scope, logout: Timestamp) -> Result<Place, Self::Error>;
 
     /// The latest logout of a scope, by the OP's clock.
     ///
@@ -213,12 +235,6 @@ pub trait Rows {
     /// # Errors
     /// `Self::Error`.
     fn last_seq(&self) -> Result<i64, Self::Error>;
-
-    /// The highest `seq` of any row, or 0.
-    ///
-    /// # Errors
-    /// `Self::Error`.
-    fn highest_seq_of_rows(&self) -> Result<i64, Self::Error>;
 
     /// Remembers a logout, in place of the one with its scope and time.
     ///
@@ -319,10 +335,10 @@ pub fn end<R: Rows>(
     takes_users: bool,
     now: Timestamp,
 ) -> Result<Counts, R::Error> {
-    let earlier = rows.received(&scope, logout.at)?;
-    let doomed = doomed(rows, scope, logout, earlier.as_ref())?;
+    let place = rows.place(&scope, logout.at)?;
+    let doomed = Doomed::by(scope, logout, &place);
     let until = logout.remembered_until(now);
-    if earlier.is_none_or(|earlier| earlier.until < until) {
+    if place.earlier.is_none_or(|earlier| earlier.until < until) {
         rows.remember(&Received {
             scope,
             logout: logout.at,
@@ -334,12 +350,9 @@ pub fn end<R: Rows>(
         since: now,
         user_logout: takes_users.then_some(*logout),
     };
-    let ended = rows.end(&doomed, &ending)?;
+    let counts = rows.end(&doomed, &ending)?;
     look_by(rows, now.plus(limits::LEDGER_RETRY_MIN), now)?;
-    Ok(Counts {
-        ended,
-        later: rows.count_live(&scope)?,
-    })
+    Ok(counts)
 }
 
 /// What a logout would end now, and the first [`limits::SESSIONS_LISTED`] of it. Changes nothing.
@@ -351,31 +364,10 @@ pub fn survey<R: Rows>(
     scope: Scope,
     logout: &Logout,
 ) -> Result<(Counts, Vec<Row>), R::Error> {
-    let earlier = rows.received(&scope, logout.at)?;
-    let doomed = doomed(rows, scope, logout, earlier.as_ref())?;
+    let doomed = Doomed::by(scope, logout, &rows.place(&scope, logout.at)?);
     let (ended, found) = rows.doomed(&doomed, limits::SESSIONS_LISTED)?;
     let later = rows.count_live(&scope)?.saturating_sub(ended);
     Ok((Counts { ended, later }, found))
-}
-
-fn doomed<R: Rows>(
-    rows: &R,
-    scope: Scope,
-    logout: &Logout,
-    earlier: Option<&Received>,
-) -> Result<Doomed, R::Error> {
-    Ok(Doomed {
-        scope,
-        login_up_to: logout.at.plus(limits::OP_CLOCK_SPREAD),
-        before: match earlier {
-            Some(earlier) => earlier.seq,
-            // Rows may remember more logouts than the list does.
-            None => rows
-                .last_seq()?
-                .max(rows.highest_seq_of_rows()?)
-                .saturating_add(1),
-        },
-    })
 }
 
 /// Ends single sessions; gives how many.
@@ -425,6 +417,22 @@ pub fn fade<R: Rows>(rows: &R, now: Timestamp) -> Result<Option<Timestamp>, R::E
         rows.set_alarm(next)?;
     }
     Ok(next)
+}
+
+/// Gives whether something that ends demand is left to do. If nothing is, the list need not be looked
+/// at before something expires.
+///
+/// # Errors
+/// Those of the rows.
+pub fn settle<R: Rows>(rows: &R) -> Result<bool, R::Error> {
+    if !rows.ended(1)?.is_empty() {
+        return Ok(true);
+    }
+    if let Some(expiry) = rows.first_expiry()? {
+        // If it stays as it is, it goes off in vain.
+        let _ = rows.set_alarm(expiry);
+    }
+    Ok(false)
 }
 
 /// Sees to it that the list is looked at again by then. An earlier alarm that is set stays.

@@ -59,9 +59,12 @@ pub const LEDGER_LEASE_MAX: Duration = Duration::from_mins(1);
 pub const BELIEFS: usize = 10_000;
 /// Time for the list of a `sid` to tell the lists of users before it answers.
 pub const LEDGER_INLINE: Duration = Duration::from_millis(1200);
-/// Time for the list of a user to delete entries before it answers. The list of a `sid` may be
-/// waiting for it, and must not take a slow KV for a user who has not been told.
-pub const LEDGER_ENTRIES_INLINE: Duration = Duration::from_millis(600);
+/// Entries that the list of a user deletes before it answers: as many as go at once, so that a logout
+/// of many sessions is answered as soon as one of a few. The alarm deletes the rest.
+pub const LEDGER_ENTRIES_INLINE: usize = KV_PARALLEL_DELETES;
+/// Time for that. The list of a `sid` may be waiting for it, and must not take a slow KV for a user
+/// who has not been told.
+pub const LEDGER_ENTRIES_DEADLINE: Duration = Duration::from_millis(600);
 /// Ended sessions of a list that are dealt with at a time.
 pub const LEDGER_BATCH: usize = 64;
 /// Pause before a list whose storage or configuration is broken looks again.

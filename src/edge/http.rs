@@ -57,10 +57,7 @@ pub(super) struct Incoming {
 
 impl Incoming {
     pub(super) fn of(request: Request) -> Self {
-        let head = Rc::new(Head {
-            lines: request_head(&request),
-            first: 2,
-        });
+        let head = Rc::new(Head::of(request_head(&request), 2));
         Self { request, head }
     }
 
@@ -77,37 +74,49 @@ impl Incoming {
 
 /// What stands before the body of a request or an answer.
 pub(super) struct Head {
-    lines: String,
+    text: String,
+    /// Where its lines end.
+    ends: Vec<usize>,
     /// Lines that are no headers.
     first: usize,
 }
 
 impl Head {
-    pub(super) fn of_answer(answer: &Response) -> Self {
+    fn of(text: String, first: usize) -> Self {
+        let ends = text.match_indices('\n').map(|(end, _)| end);
         Self {
-            lines: answer_head(answer),
-            first: 1,
+            ends: ends.chain([text.len()]).collect(),
+            text,
+            first,
         }
     }
 
-    fn line(&self, number: usize) -> &str {
-        self.lines.split('\n').nth(number).unwrap_or_default()
+    pub(super) fn of_answer(answer: &Response) -> Self {
+        Self::of(answer_head(answer), 1)
+    }
+
+    fn line(&self, number: usize) -> Option<&str> {
+        let before = number
+            .checked_sub(1)
+            .and_then(|before| self.ends.get(before));
+        let start = before.map_or(0, |end| end.saturating_add(1));
+        self.text.get(start..*self.ends.get(number)?)
     }
 
     /// The method of a request.
     pub(super) fn method(&self) -> &str {
-        self.line(0)
+        self.line(0).unwrap_or_default()
     }
 
     /// The URL of a request.
     pub(super) fn url(&self) -> &str {
-        self.line(1)
+        self.line(1).unwrap_or_default()
     }
 
     /// Names, lower case, and values.
     pub(super) fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        let mut lines = self.lines.split('\n').skip(self.first);
-        std::iter::from_fn(move || Some((lines.next()?, lines.next()?)))
+        let names = (self.first..self.ends.len()).step_by(2);
+        names.filter_map(|name| Some((self.line(name)?, self.line(name.saturating_add(1))?)))
     }
 
     /// A header's value.

@@ -9,7 +9,7 @@ use crate::{
     app::ports::Unavailable,
     domain::{
         digest::Digest,
-        ledger::{self, Doomed, Ending, List, Received, Row, Rows, Scope},
+        ledger::{self, Counts, Doomed, Ending, List, Place, Received, Row, Rows, Scope},
         logout_token::Logout,
         session::{Mark, SessionId, SidKey, SubjectKey},
         time::Timestamp,
@@ -139,13 +139,28 @@ impl Rows for SqlRows {
         )
     }
 
-    fn end(&self, doomed: &Doomed, ending: &Ending) -> Result<usize> {
-        let ended = self.count_doomed(doomed)?;
+    fn end(&self, doomed: &Doomed, ending: &Ending) -> Result<Counts> {
+        let sql = format!(
+            "SELECT count(*) FILTER (WHERE {IS_DOOMED}), count(*) FROM session
+            WHERE ended IS NULL AND {IN_SCOPE}"
+        );
+        let mut values = of_doomed(doomed);
+        values.extend([scope(&doomed.scope), scope(&doomed.scope)]);
+        let rows = self.query(&sql, values)?;
+        let (ended, live) = match rows.first().map(Vec::as_slice) {
+            None => (0, 0),
+            Some([Value::Integer(ended), Value::Integer(live)]) => (*ended, *live),
+            Some(_) => return Err(FAILED),
+        };
         if ended > 0 {
             let sql = format!("{SET_ENDED} WHERE {IS_DOOMED}");
             self.write(&sql, set_ended(ending, of_doomed(doomed)))?;
         }
-        Ok(ended)
+        let count = |number: i64| usize::try_from(number).map_err(|_| FAILED);
+        Ok(Counts {
+            ended: count(ended)?,
+            later: count(live.saturating_sub(ended))?,
+        })
     }
 
     fn doomed(&self, doomed: &Doomed, limit: usize) -> Result<(usize, Vec<Row>)> {
@@ -155,12 +170,9 @@ impl Rows for SqlRows {
     }
 
     fn end_one(&self, id: &SessionId, ending: &Ending) -> Result<bool> {
-        let lives = self.find(id)?.is_some_and(|row| row.ended.is_none());
-        if lives {
-            let sql = format!("{SET_ENDED} WHERE id = ?");
-            self.write(&sql, set_ended(ending, vec![blob(id.as_bytes())]))?;
-        }
-        Ok(lives)
+        let sql = format!("{SET_ENDED} WHERE id = ? AND ended IS NULL RETURNING 1");
+        let ended = self.query(&sql, set_ended(ending, vec![blob(id.as_bytes())]))?;
+        Ok(!ended.is_empty())
     }
 
     fn count_live(&self, of: &Scope) -> Result<usize> {
@@ -180,21 +192,37 @@ impl Rows for SqlRows {
             .map(drop)
     }
 
-    fn received(&self, of: &Scope, logout: Timestamp) -> Result<Option<Received>> {
-        let sql = "SELECT seq, until FROM logout WHERE scope = ? AND time = ?";
+    fn place(&self, of: &Scope, logout: Timestamp) -> Result<Place> {
+        let sql = "SELECT max(ifnull((SELECT max(seq) FROM logout), 0),
+                ifnull((SELECT max(seq) FROM session), 0)), seq, until
+            FROM (SELECT 1) LEFT JOIN logout ON scope = ? AND time = ?";
         let rows = self.query(sql, vec![scope(of), time(logout)])?;
-        let Some(row) = rows.first() else {
-            return Ok(None);
-        };
-        let [Value::Integer(seq), Value::Integer(until)] = row.as_slice() else {
-            return Err(FAILED);
-        };
-        Ok(Some(Received {
-            scope: *of,
-            logout,
-            seq: *seq,
-            until: Timestamp::from_millis(*until),
-        }))
+        match rows.first().map(Vec::as_slice) {
+            None => Ok(Place {
+                earlier: None,
+                last: 0,
+            }),
+            Some([Value::Integer(last), Value::Null, Value::Null]) => Ok(Place {
+                earlier: None,
+                last: *last,
+            }),
+            Some(
+                [
+                    Value::Integer(last),
+                    Value::Integer(seq),
+                    Value::Integer(until),
+                ],
+            ) => Ok(Place {
+                earlier: Some(Received {
+                    scope: *of,
+                    logout,
+                    seq: *seq,
+                    until: Timestamp::from_millis(*until),
+                }),
+                last: *last,
+            }),
+            Some(_) => Err(FAILED),
+        }
     }
 
     fn latest(&self, of: &Scope) -> Result<Option<Mark>> {
@@ -205,11 +233,6 @@ impl Rows for SqlRows {
 
     fn last_seq(&self) -> Result<i64> {
         let seq = self.number("SELECT max(seq) FROM logout", Vec::new())?;
-        Ok(seq.unwrap_or(0))
-    }
-
-    fn highest_seq_of_rows(&self) -> Result<i64> {
-        let seq = self.number("SELECT max(seq) FROM session", Vec::new())?;
         Ok(seq.unwrap_or(0))
     }
 

@@ -12,6 +12,7 @@ import { setTimeout } from 'node:timers/promises';
 import { sendAll } from './load.mjs';
 
 const SERVER = '/usr/sbin/apache2';
+const OPENSSL = '/usr/bin/openssl';
 const MODULES = '/usr/lib/apache2/modules';
 const PAGE = '/shop/page';
 const CALLBACK = '/shop/callback';
@@ -20,7 +21,7 @@ const LOGOUT = `${CALLBACK}?logout=backchannel`;
 const SESSION = 'mod_auth_openidc_session=';
 const LOGIN_AT_ONCE = 8;
 
-export const isInstalled = () => [SERVER, `${MODULES}/mod_auth_openidc.so`].every((path) => existsSync(path));
+export const isInstalled = () => [SERVER, OPENSSL, `${MODULES}/mod_auth_openidc.so`].every((path) => existsSync(path));
 
 const configOf = ({ folder, url, world, op, entries }) => `
 ${['mpm_event', 'authn_core', 'authz_core', 'authz_user', 'auth_openidc', 'alias']
@@ -37,14 +38,13 @@ Listen ${new URL(url).host}
 User www-data
 Group www-data
 
-# One child, which never ends: what an ended one took would be forgotten. Of 64 connections, all can be busy.
+# One child that never ends, as nobody can tell afterwards what an ended one took.
 ServerLimit 1
 StartServers 1
 ThreadsPerChild 64
 MaxRequestWorkers 64
 MinSpareThreads 1
 MaxSpareThreads 65
-MaxConnectionsPerChild 0
 KeepAlive On
 KeepAliveTimeout 600
 MaxKeepAliveRequests 0
@@ -62,19 +62,19 @@ OIDCCryptoPassphrase ${randomUUID()}
 OIDCSessionType server-cache
 # By default, who does nothing for five minutes is logged out.
 OIDCSessionInactivityTimeout 43200
-# Each session takes two entries until it ends; each nonce and logout token takes one for 20 minutes. A
-# search looks at all entries, free or not.
+# A session takes two entries until it ends, and its nonce and each logout token take one for 20 minutes.
+# What is looked for is compared with all of them: room for more costs more. Where there is too little,
+# sessions are forgotten, or outlive a logout that was answered 200.
 OIDCCacheType shm
 OIDCCacheShmMax ${entries}
 
-# A page without a file, as its user may not be able to read this folder.
+# The page is some file that Apache's user can read, as it may not be able to read this folder.
+Alias ${PAGE} ${MODULES}/httpd.exp
 <Location /shop>
   AuthType openid-connect
   Require valid-user
-</Location>
-<Location ${PAGE}>
-  Redirect 200
-  ErrorDocument 200 "Nothing to see here."
+  # To whoever asks, even if it does not look like a browser.
+  OIDCUnAuthAction auth true
 </Location>
 `;
 
@@ -87,14 +87,11 @@ async function freePort() {
   return port;
 }
 
-/**
- * The bench's OP over TLS, as Apache insists, with a certificate that nobody looks at: its keys, and to each
- * code its ID token.
- */
+/** The bench's OP over TLS, on which Apache insists: its keys, and to each code the ID token. */
 async function startOp(folder, world) {
   const [key, cert] = ['op.key', 'op.crt'].map((name) => join(folder, name));
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1'];
-  execFileSync('openssl', ['req', '-x509', ...curve, '-nodes', '-subj', '/CN=op', '-keyout', key, '-out', cert], { stdio: 'pipe' });
+  execFileSync(OPENSSL, ['req', '-x509', ...curve, '-nodes', '-subj', '/CN=op', '-keyout', key, '-out', cert], { stdio: 'pipe' });
   const idTokens = new Map();
   const server = createServer({ key: readFileSync(key), cert: readFileSync(cert) }, async (request, response) => {
     let body = '';
@@ -112,14 +109,10 @@ const nanosecondsOf = (pid) =>
   readdirSync(`/proc/${pid}/task`)
     .map((thread) => Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, 'latin1').split(' ')[0]))
     .reduce((sum, each) => sum + each, 0);
-const childrenOf = (pid) =>
-  readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean);
+const childrenOf = (pid) => readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').split(' ').filter(Boolean);
 
-/**
- * Starts it; it ends with this process. `entries` is how many its cache has room for. Beside what every
- * contestant has, it gives `logoutPath`, `logIn` and `lives`.
- */
-export async function startApache({ folder, world, entries = 20_000 }) {
+/** Starts it; it ends with this process. `entries` is how many its cache has room for. */
+export async function startApache({ folder, world, entries = 10_000 }) {
   mkdirSync(folder, { recursive: true });
   const url = `http://127.0.0.1:${await freePort()}`;
   const op = await startOp(folder, world);
@@ -133,9 +126,13 @@ export async function startApache({ folder, world, entries = 20_000 }) {
   // Not SIGKILL, which its child would survive.
   const end = () => server.kill();
   process.once('exit', end);
-  const ask = (path, headers) => fetch(url + path, { headers, redirect: 'manual' });
-  while (!(await ask(PAGE).catch(() => false))) {
-    if (server.exitCode !== null) throw new Error(`Apache did not start:\n${errors()}`);
+  const statusOf = async (path, headers) => {
+    const answer = await fetch(url + path, { headers, redirect: 'manual' });
+    await answer.arrayBuffer();
+    return answer.status;
+  };
+  while (!(await statusOf(PAGE).catch(() => false))) {
+    if (server.exitCode !== null || server.signalCode !== null) throw new Error(`Apache did not start:\n${errors()}`);
     await setTimeout(20);
   }
 
@@ -160,7 +157,7 @@ export async function startApache({ folder, world, entries = 20_000 }) {
     await sendAll(url, callbacks, {
       atOnce: LOGIN_AT_ONCE,
       check({ status, headers }, number) {
-        assert.deepEqual([status, headers.location], [302, url + PAGE], `a login at Apache:\n${errors()}`);
+        assert.deepEqual([status, headers.location], [302, url + PAGE], 'who has logged in is sent back');
         const cookie = [headers['set-cookie']].flat().find((cookie) => cookie.startsWith(SESSION));
         cookies[number] = cookie.split(';')[0];
       },
@@ -175,7 +172,7 @@ export async function startApache({ folder, world, entries = 20_000 }) {
     logIn,
     /** Whether a session lives. */
     async lives(cookie) {
-      const { status } = await ask(PAGE, { cookie });
+      const status = await statusOf(PAGE, { cookie });
       assert.ok([200, 302].includes(status), `Apache's page: ${status}`);
       return status === 200;
     },

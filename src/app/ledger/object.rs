@@ -76,6 +76,7 @@ where
             Command::EndSome(ids) => {
                 let ended = ledger::end_some(self.rows, ids, now)?;
                 self.carry_out_for_now(None).await?;
+                ledger::settle(self.rows)?;
                 Answer::EndedSome(ended)
             }
             Command::Survey { scope, logout } => {
@@ -102,7 +103,8 @@ where
     pub async fn alarm(&self) -> Result<Option<Timestamp>, Unavailable> {
         self.rows.expire(self.world.now())?;
         let elsewhere = Cell::default();
-        let work = self.carry_out(None, &elsewhere);
+        let rows = self.rows.ended(limits::LEDGER_BATCH)?;
+        let work = self.carry_out(rows, None, &elsewhere);
         let outcome = within(self.world, limits::SWEEP_DEADLINE, work).await;
         self.report(outcome)?;
         let Elsewhere {
@@ -142,7 +144,7 @@ where
         Ok(Outcome {
             here,
             elsewhere,
-            is_left: !self.rows.ended(1)?.is_empty(),
+            is_left: ledger::settle(self.rows)?,
         })
     }
 
@@ -152,13 +154,20 @@ where
         subject: Option<SubjectKey>,
     ) -> Result<Elsewhere, Unavailable> {
         let elsewhere = Cell::default();
-        let span = match self.rows.ended(1)?.first().map(|row| row.other) {
+        let mut rows = self.rows.ended(limits::LEDGER_BATCH)?;
+        let outcome = match rows.first().map(|row| row.other) {
             None => return Ok(elsewhere.get()),
-            Some(List::User(_)) => limits::LEDGER_INLINE,
-            Some(List::Sid(_)) => limits::LEDGER_ENTRIES_INLINE,
+            Some(List::User(_)) => {
+                let work = self.carry_out(rows, subject, &elsewhere);
+                within(self.world, limits::LEDGER_INLINE, work).await
+            }
+            Some(List::Sid(_)) => {
+                rows.truncate(limits::LEDGER_ENTRIES_INLINE);
+                let work = self.delete_entries(&rows);
+                within(self.world, limits::LEDGER_ENTRIES_DEADLINE, work).await
+            }
         };
-        let work = self.carry_out(subject, &elsewhere);
-        self.report(within(self.world, span, work).await)?;
+        self.report(outcome)?;
         Ok(elsewhere.get())
     }
 
@@ -177,15 +186,14 @@ where
         Ok(())
     }
 
-    /// Does what the ends of sessions demand, as far as the budget reaches.
+    /// Does what the ends of sessions demand, of these and then of others, as far as the budget reaches.
     async fn carry_out(
         &self,
+        mut rows: Vec<Row>,
         subject: Option<SubjectKey>,
         elsewhere: &Cell<Elsewhere>,
     ) -> Result<(), Unavailable> {
-        while let rows = self.rows.ended(limits::LEDGER_BATCH)?
-            && !rows.is_empty()
-        {
+        while !rows.is_empty() {
             let mut outcome = self.delete_entries(&rows).await;
             // One that fails holds up no other.
             for notice in notices(&rows) {
@@ -204,6 +212,10 @@ where
                 elsewhere.set(counts);
             }
             outcome?;
+            if rows.len() < limits::LEDGER_BATCH {
+                break;
+            }
+            rows = self.rows.ended(limits::LEDGER_BATCH)?;
         }
         Ok(())
     }

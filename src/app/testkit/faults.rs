@@ -6,7 +6,7 @@ use super::MemoryRows;
 use crate::{
     app::ports::Unavailable,
     domain::{
-        ledger::{Doomed, Ending, Received, Row, Rows, Scope},
+        ledger::{Counts, Doomed, Ending, Place, Received, Row, Rows, Scope},
         session::{Mark, SessionId},
         time::Timestamp,
     },
@@ -84,7 +84,7 @@ impl Rows for FaultyRows<'_> {
         self.write("insert", |rows| rows.insert(row))
     }
 
-    fn end(&self, doomed: &Doomed, ending: &Ending) -> Result<usize, Unavailable> {
+    fn end(&self, doomed: &Doomed, ending: &Ending) -> Result<Counts, Unavailable> {
         self.write("end", |rows| rows.end(doomed, ending))
     }
 
@@ -108,8 +108,8 @@ impl Rows for FaultyRows<'_> {
         self.write("remove", |rows| rows.remove(id))
     }
 
-    fn received(&self, scope: &Scope, logout: Timestamp) -> Result<Option<Received>, Unavailable> {
-        self.rows.received(scope, logout)
+    fn place(&self, scope: &Scope, logout: Timestamp) -> Result<Place, Unavailable> {
+        self.rows.place(scope, logout)
     }
 
     fn latest(&self, scope: &Scope) -> Result<Option<Mark>, Unavailable> {
@@ -118,10 +118,6 @@ impl Rows for FaultyRows<'_> {
 
     fn last_seq(&self) -> Result<i64, Unavailable> {
         self.rows.last_seq()
-    }
-
-    fn highest_seq_of_rows(&self) -> Result<i64, Unavailable> {
-        self.rows.highest_seq_of_rows()
     }
 
     fn remember(&self, received: &Received) -> Result<(), Unavailable> {

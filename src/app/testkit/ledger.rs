@@ -15,7 +15,7 @@ use crate::{
     },
     domain::{
         config::App,
-        ledger::{Doomed, Ending, List, Received, Row, Rows, Scope},
+        ledger::{Counts, Doomed, Ending, List, Place, Received, Row, Rows, Scope},
         session::{Mark, SessionId},
         time::Timestamp,
     },
@@ -50,11 +50,14 @@ impl Rows for MemoryRows {
         Ok(())
     }
 
-    fn end(&self, doomed: &Doomed, ending: &Ending) -> Result<usize, Unavailable> {
+    fn end(&self, doomed: &Doomed, ending: &Ending) -> Result<Counts, Unavailable> {
         let mut table = self.0.borrow_mut();
         let rows = table.rows.iter_mut();
         let rows = rows.filter(|row| row.ended.is_none() && doomed.has(row));
-        Ok(rows.map(|row| row.ended = Some(*ending)).count())
+        let ended = rows.map(|row| row.ended = Some(*ending)).count();
+        drop(table);
+        let later = self.count_live(&doomed.scope)?;
+        Ok(Counts { ended, later })
     }
 
     fn end_one(&self, id: &SessionId, ending: &Ending) -> Result<bool, Unavailable> {
@@ -94,12 +97,16 @@ impl Rows for MemoryRows {
         Ok(())
     }
 
-    fn received(&self, scope: &Scope, logout: Timestamp) -> Result<Option<Received>, Unavailable> {
+    fn place(&self, scope: &Scope, logout: Timestamp) -> Result<Place, Unavailable> {
         let table = self.0.borrow();
         let mut received = table.received.iter();
-        Ok(received
+        let earlier = received
             .find(|received| (received.scope, received.logout) == (*scope, logout))
-            .copied())
+            .copied();
+        let of_logouts = table.received.iter().map(|received| received.seq);
+        let of_rows = table.rows.iter().map(|row| row.seq);
+        let last = of_logouts.chain(of_rows).max().unwrap_or(0);
+        Ok(Place { earlier, last })
     }
 
     fn latest(&self, scope: &Scope) -> Result<Option<Mark>, Unavailable> {
@@ -117,17 +124,6 @@ impl Rows for MemoryRows {
             .received
             .iter()
             .map(|received| received.seq)
-            .max()
-            .unwrap_or(0))
-    }
-
-    fn highest_seq_of_rows(&self) -> Result<i64, Unavailable> {
-        Ok(self
-            .0
-            .borrow()
-            .rows
-            .iter()
-            .map(|row| row.seq)
             .max()
             .unwrap_or(0))
     }

@@ -8,7 +8,7 @@
 //   pending/<hash>/<time>   a logout whose index is to be gone over once more, by a cron run
 import { createRemoteJWKSet, decodeJwt, errors, jwtVerify, type JWTPayload } from 'jose';
 
-type App = Record<'issuer' | 'jwks_uri' | 'client_id' | 'prefix' | 'logout_path' | 'origin', string> &
+type App = Record<'issuer' | 'jwks_uri' | 'client_id' | 'prefix' | 'logout_path', string> &
   Record<'session_lifetime' | 'kv_operations', number> & { session_cookies: string[] };
 type Env = { SESSIONS: KVNamespace; SEAL_KEY: string; APP: App };
 type Kind = 'sid' | 'sub';
@@ -403,20 +403,11 @@ async function logIn(edge: Edge, token: string, live: Session | undefined, setsN
 
 // The gate
 
-/** The request for the origin. An incoming one leaves redirects to its sender, and so does its copy. */
-function forwarded({ origin }: App, request: Request, pathStart: number): Request {
-  const { url } = request;
-  const forward = new Request(origin + url.slice(pathStart), request);
-  const { headers } = forward;
-  for (const name of request.headers.keys()) {
-    if (name.startsWith('x-forwarded-') || name === 'forwarded' || name === ANNOUNCEMENT) headers.delete(name);
-  }
-  const colon = url.indexOf(':');
-  headers.set('X-Forwarded-Host', url.slice(colon + 3, pathStart));
-  headers.set('X-Forwarded-Proto', url.slice(0, colon));
-  const client = headers.get('cf-connecting-ip');
-  if (client !== null) headers.set('X-Forwarded-For', client);
-  return forward;
+/** A copy that can be changed. The app is behind a Route, at its own address; redirects are for the browser. */
+function copyOf(request: Request): Request {
+  const copy = new Request(request);
+  copy.headers.delete(ANNOUNCEMENT);
+  return copy;
 }
 
 /** Whether an answer is the app's own to this very request, and no error. */
@@ -425,7 +416,7 @@ function mayAnnounce({ status, headers }: Response): boolean {
   return status >= 200 && status < 400 && !isCached;
 }
 
-async function gate(edge: Edge, request: Request, ctx: ExecutionContext, pathStart: number, path: string) {
+async function gate(edge: Edge, request: Request, ctx: ExecutionContext, path: string) {
   const header = request.headers.get('cookie');
   const jar = header !== null && edge.sessionCookie.test(header) ? await openCookies(edge, header) : NO_COOKIES;
   const sessions = sessionsIn(jar);
@@ -436,7 +427,8 @@ async function gate(edge: Edge, request: Request, ctx: ExecutionContext, pathSta
   const removals = jar.sealed.filter((cookie) => !goesAlong(cookie)).map(removal);
   if (isEnded && !SAFE_METHODS.has(request.method)) return answer(401, 'Your session has ended.\n', {}, removals);
 
-  const forward = forwarded(edge.app, request, pathStart);
+  const isAsItCame = jar === NO_COOKIES && !request.headers.has(ANNOUNCEMENT);
+  const forward = isAsItCame ? request : copyOf(request);
   if (jar !== NO_COOKIES) {
     const cookies = [...jar.plain, ...kept.map(({ name, value }) => `${name}=${value}`)];
     if (cookies.length > 0) forward.headers.set('Cookie', cookies.join('; '));
@@ -509,7 +501,7 @@ async function route(edge: Edge, request: Request, ctx: ExecutionContext): Promi
   if (path !== prefix && !path.startsWith(`${prefix}/`)) return answer(404, 'Not found.\n');
   if (AMBIGUOUS_PATH.test(path)) return answer(400, 'Bad request.\n');
   // TRACE would show the app's own cookies.
-  return method === 'TRACE' ? answer(405, null) : gate(edge, request, ctx, pathStart, path);
+  return method === 'TRACE' ? answer(405, null) : gate(edge, request, ctx, path);
 }
 
 let edge: Edge | undefined;
