@@ -17,7 +17,7 @@ SECONDS ?= 600
 KILLS ?= $(shell expr $(SECONDS) \* 2 / 5)
 SEED ?= $(shell date +%s)
 
-.PHONY: demo test fuzz soak build deploy check-config doctor lint clean tools
+.PHONY: demo test bench fuzz soak build deploy check-config doctor lint clean tools
 
 demo: build  ## The OP, four apps and the Worker, on this machine
 	@bash .make/tools.sh products || echo '==> the demo goes on without what is missing'
@@ -30,6 +30,10 @@ test: lint build  ## Everything: lints, native tests, the Worker on workerd, the
 	node .make/check-config.mjs
 	wrangler deploy --dry-run --outdir tests/.output/upload > tests/.output/dry-run.log || { cat tests/.output/dry-run.log; exit 1; }
 	node --test --test-concurrency=1 --test-reporter=spec 'tests/e2e/**/*.test.mjs'
+
+bench: build  ## What requests cost, beside what one would write instead; some minutes; not part of `test`
+	@bash .make/tools.sh products || echo '==> the bench goes on without Apache'
+	@exec node tests/bench/run.mjs
 
 fuzz:  ## The domain against inputs that nobody thought of, for some minutes; not part of `test`
 	@bash .make/tools.sh fuzz $(SECONDS_PER_TARGET)

@@ -116,7 +116,7 @@ worker() {
     target/wasm32-unknown-unknown/release/edge_logout.wasm
   # workerd has no source phase imports; the wasm is a module like any other.
   sed 's/^import source /import /' "$stage/index.js" >"$stage/module.js"
-  cp src/edge/entry.js "$stage"
+  cp src/edge/{entry,life}.js "$stage"
   mkdir -p build
   esbuild "$stage/entry.js" --outfile=build/index.js --bundle --minify --format=esm --log-level=warning \
     --external:./index_bg.wasm

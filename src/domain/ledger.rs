@@ -103,16 +103,6 @@ pub struct Received {
     pub until: Timestamp,
 }
 
-/// Where a logout stands among those that a list has received.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// If it was received before: as what.
-    pub earlier: Option<Received>,
-    /// The highest place that any logout or row remembers, or 0. Rows may remember more logouts than
-    /// the list does.
-    pub last: i64,
-}
-
 /// Whom a logout ends in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Scope {
@@ -146,14 +136,11 @@ pub struct Doomed {
 
 impl Doomed {
     /// Those of a logout: once more it ends only what it could have ended the first time.
-    fn by(scope: Scope, logout: &Logout, place: &Place) -> Self {
+    fn by(scope: Scope, logout: &Logout, place: i64) -> Self {
         Self {
             scope,
             login_up_to: logout.at.plus(limits::OP_CLOCK_SPREAD),
-            before: match place.earlier {
-                Some(earlier) => earlier.seq,
-                None => place.last.saturating_add(1),
-            },
+            before: place,
         }
     }
 
@@ -218,11 +205,12 @@ pub trait Rows {
     /// `Self::Error`.
     fn remove(&self, id: &SessionId) -> Result<(), Self::Error>;
 
-    /// What is known of a logout.
+    /// The place that a logout has, or would have: after all that the list and its rows remember. Rows
+    /// may remember more logouts than the list does.
     ///
     /// # Errors
     /// `Self::Error`.
-    fn place(&self, scope: &Scope, logout: Timestamp) -> Result<Place, Self::Error>;
+    fn place(&self, scope: &Scope, logout: Timestamp) -> Result<i64, Self::Error>;
 
     /// The latest logout of a scope, by the OP's clock.
     ///
@@ -236,11 +224,17 @@ pub trait Rows {
     /// `Self::Error`.
     fn last_seq(&self) -> Result<i64, Self::Error>;
 
-    /// Remembers a logout, in place of the one with its scope and time.
+    /// Takes a logout in: after all others, or where it stands if it was received before, and remembers
+    /// it until then at least.
     ///
     /// # Errors
     /// `Self::Error`.
-    fn remember(&self, received: &Received) -> Result<(), Self::Error>;
+    fn receive(
+        &self,
+        scope: &Scope,
+        logout: Timestamp,
+        until: Timestamp,
+    ) -> Result<Received, Self::Error>;
 
     /// Removes rows and logouts whose time is over: see [`Row::is_over`].
     ///
@@ -335,17 +329,8 @@ pub fn end<R: Rows>(
     takes_users: bool,
     now: Timestamp,
 ) -> Result<Counts, R::Error> {
-    let place = rows.place(&scope, logout.at)?;
-    let doomed = Doomed::by(scope, logout, &place);
-    let until = logout.remembered_until(now);
-    if place.earlier.is_none_or(|earlier| earlier.until < until) {
-        rows.remember(&Received {
-            scope,
-            logout: logout.at,
-            seq: doomed.before,
-            until,
-        })?;
-    }
+    let received = rows.receive(&scope, logout.at, logout.remembered_until(now))?;
+    let doomed = Doomed::by(scope, logout, received.seq);
     let ending = Ending {
         since: now,
         user_logout: takes_users.then_some(*logout),
@@ -364,7 +349,7 @@ pub fn survey<R: Rows>(
     scope: Scope,
     logout: &Logout,
 ) -> Result<(Counts, Vec<Row>), R::Error> {
-    let doomed = Doomed::by(scope, logout, &rows.place(&scope, logout.at)?);
+    let doomed = Doomed::by(scope, logout, rows.place(&scope, logout.at)?);
     let (ended, found) = rows.doomed(&doomed, limits::SESSIONS_LISTED)?;
     let later = rows.count_live(&scope)?.saturating_sub(ended);
     Ok((Counts { ended, later }, found))
@@ -420,17 +405,19 @@ pub fn fade<R: Rows>(rows: &R, now: Timestamp) -> Result<Option<Timestamp>, R::E
 }
 
 /// Gives whether something that ends demand is left to do. If nothing is, the list need not be looked
-/// at before something expires.
+/// at before something expires; an empty one is kept for a while, for who comes back.
 ///
 /// # Errors
 /// Those of the rows.
-pub fn settle<R: Rows>(rows: &R) -> Result<bool, R::Error> {
+pub fn settle<R: Rows>(rows: &R, now: Timestamp) -> Result<bool, R::Error> {
     if !rows.ended(1)?.is_empty() {
         return Ok(true);
     }
-    if let Some(expiry) = rows.first_expiry()? {
-        // If it stays as it is, it goes off in vain.
-        let _ = rows.set_alarm(expiry);
+    // None if the alarm has been faster, and the list is gone.
+    if rows.alarm().is_some() {
+        let next = rows.first_expiry()?;
+        // If the alarm stays as it is, it goes off in vain.
+        let _ = rows.set_alarm(next.unwrap_or(now.plus(limits::LEDGER_EMPTY)));
     }
     Ok(false)
 }

@@ -65,6 +65,8 @@ pub const LEDGER_ENTRIES_INLINE: usize = KV_PARALLEL_DELETES;
 /// Time for that. The list of a `sid` may be waiting for it, and must not take a slow KV for a user
 /// who has not been told.
 pub const LEDGER_ENTRIES_DEADLINE: Duration = Duration::from_millis(600);
+/// How long a list that a logout has emptied is kept: to make one anew costs more than to keep it.
+pub const LEDGER_EMPTY: Duration = Duration::from_hours(1);
 /// Ended sessions of a list that are dealt with at a time.
 pub const LEDGER_BATCH: usize = 64;
 /// Pause before a list whose storage or configuration is broken looks again.

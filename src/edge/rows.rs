@@ -9,7 +9,7 @@ use crate::{
     app::ports::Unavailable,
     domain::{
         digest::Digest,
-        ledger::{self, Counts, Doomed, Ending, List, Place, Received, Row, Rows, Scope},
+        ledger::{self, Counts, Doomed, Ending, List, Received, Row, Rows, Scope},
         logout_token::Logout,
         session::{Mark, SessionId, SidKey, SubjectKey},
         time::Timestamp,
@@ -31,6 +31,10 @@ const IN_SCOPE: &str = "(length(?) = 0 OR other = ?)";
 
 /// Whose condition `Doomed::has` is, of those that have not ended; takes what [`of_doomed`] gives.
 const IS_DOOMED: &str = "ended IS NULL AND (length(?) = 0 OR other = ?) AND login <= ? AND seq < ?";
+
+/// After all logouts that the list and its rows remember.
+const NEXT_SEQ: &str = "1 + max(ifnull((SELECT max(seq) FROM logout), 0),
+    ifnull((SELECT max(seq) FROM session), 0))";
 
 /// The rows of one list.
 pub(super) struct SqlRows {
@@ -80,14 +84,14 @@ impl SqlRows {
         self.sql.run(sql, values).map_err(|_| FAILED)
     }
 
-    fn write(&self, sql: &str, values: Vec<Value>) -> Result<()> {
+    fn write(&self, sql: &str, values: Vec<Value>) -> Result<Vec<Vec<Value>>> {
         if !self.has_tables.get() {
             for table in SCHEMA {
                 self.sql.run(table, Vec::new()).map_err(|_| FAILED)?;
             }
             self.has_tables.set(true);
         }
-        self.query(sql, values).map(drop)
+        self.query(sql, values)
     }
 
     /// The one number that a query gives; none for NULL or no row.
@@ -137,6 +141,7 @@ impl Rows for SqlRows {
                 Value::Integer(row.seq),
             ],
         )
+        .map(drop)
     }
 
     fn end(&self, doomed: &Doomed, ending: &Ending) -> Result<Counts> {
@@ -192,37 +197,12 @@ impl Rows for SqlRows {
             .map(drop)
     }
 
-    fn place(&self, of: &Scope, logout: Timestamp) -> Result<Place> {
-        let sql = "SELECT max(ifnull((SELECT max(seq) FROM logout), 0),
-                ifnull((SELECT max(seq) FROM session), 0)), seq, until
-            FROM (SELECT 1) LEFT JOIN logout ON scope = ? AND time = ?";
-        let rows = self.query(sql, vec![scope(of), time(logout)])?;
-        match rows.first().map(Vec::as_slice) {
-            None => Ok(Place {
-                earlier: None,
-                last: 0,
-            }),
-            Some([Value::Integer(last), Value::Null, Value::Null]) => Ok(Place {
-                earlier: None,
-                last: *last,
-            }),
-            Some(
-                [
-                    Value::Integer(last),
-                    Value::Integer(seq),
-                    Value::Integer(until),
-                ],
-            ) => Ok(Place {
-                earlier: Some(Received {
-                    scope: *of,
-                    logout,
-                    seq: *seq,
-                    until: Timestamp::from_millis(*until),
-                }),
-                last: *last,
-            }),
-            Some(_) => Err(FAILED),
-        }
+    fn place(&self, of: &Scope, logout: Timestamp) -> Result<i64> {
+        let sql = format!(
+            "SELECT ifnull((SELECT seq FROM logout WHERE scope = ? AND time = ?), {NEXT_SEQ})"
+        );
+        let place = self.number(&sql, vec![scope(of), time(logout)])?;
+        Ok(place.unwrap_or(1))
     }
 
     fn latest(&self, of: &Scope) -> Result<Option<Mark>> {
@@ -236,16 +216,22 @@ impl Rows for SqlRows {
         Ok(seq.unwrap_or(0))
     }
 
-    fn remember(&self, received: &Received) -> Result<()> {
-        self.write(
-            "INSERT OR REPLACE INTO logout (scope, time, seq, until) VALUES (?, ?, ?, ?)",
-            vec![
-                scope(&received.scope),
-                time(received.logout),
-                Value::Integer(received.seq),
-                time(received.until),
-            ],
-        )
+    fn receive(&self, of: &Scope, logout: Timestamp, until: Timestamp) -> Result<Received> {
+        let sql = format!(
+            "INSERT INTO logout (scope, time, until, seq) VALUES (?, ?, ?, {NEXT_SEQ})
+            ON CONFLICT DO UPDATE SET until = max(until, excluded.until) RETURNING seq, until"
+        );
+        let rows = self.write(&sql, vec![scope(of), time(logout), time(until)])?;
+        let Some([Value::Integer(seq), Value::Integer(until)]) = rows.first().map(Vec::as_slice)
+        else {
+            return Err(FAILED);
+        };
+        Ok(Received {
+            scope: *of,
+            logout,
+            seq: *seq,
+            until: Timestamp::from_millis(*until),
+        })
     }
 
     fn expire(&self, now: Timestamp) -> Result<()> {

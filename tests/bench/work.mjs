@@ -1,6 +1,7 @@
 // The kinds of request that are measured: what each takes, and what must have come of it.
 import assert from 'node:assert/strict';
 import { randomBytes, randomUUID } from 'node:crypto';
+import { setTimeout } from 'node:timers/promises';
 import { sendAll } from './load.mjs';
 
 const PATH = '/shop/bclogout';
@@ -9,6 +10,9 @@ const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
 const PRODUCTS = ['ts-jose', 'edge-logout, KV', 'edge-logout, ledger'];
 const STUBS = ['stub, KV', 'stub, ledger'];
 const LOGIN_AT_ONCE = 8;
+
+/** What a stub lists: one session. */
+const LISTED_ONE = `by-sid/${'h'.repeat(43)}/`;
 
 const form = (token) => `logout_token=${token}`;
 const statusIs = (expected) => ({ status }, number) => assert.equal(status, expected, `answer ${number}`);
@@ -44,31 +48,42 @@ async function logIn(contestant, world, logins) {
 
 const sessionsIn = (contestant, world) => world.tell('size', { kv: contestant.kv, beginning: 'session/' });
 
+/** Every entry is gone: at once, or where the ledger is asked, when its alarms have gone off. */
+async function allGone(contestant, world) {
+  const until = Date.now() + (contestant.name === 'edge-logout, ledger' ? 20_000 : 0);
+  let left;
+  while ((left = await sessionsIn(contestant, world)) > 0 && Date.now() < until) await setTimeout(100);
+  assert.equal(left, 0, `entries left at ${contestant.name}`);
+}
+
 /** Logouts by `sid`, of one session each. */
 const bySid = (name, count, atOnce) => ({
   name,
   atOnce,
-  contestants: ['floor', ...STUBS, ...PRODUCTS],
+  contestants: ['floor', ...STUBS, 'Apache', ...PRODUCTS],
   prepare(world) {
     const logins = people(count).map((person) => ({ ...person, idToken: world.idToken(person) }));
     const tokens = logins.map(({ sid }) => world.logoutToken({ sid }));
     return { logins, tokens };
   },
   async requests(contestant, world, { logins, tokens }) {
-    if (contestant.kv !== undefined) {
-      if (contestant.name !== 'stub, KV') await logIn(contestant, world, logins);
-      else await world.tell('put', { kv: contestant.kv, entries: [[`by-sid/${'h'.repeat(43)}/one`, '', '{"login":1764000000,"other":"h"}']] });
-    }
+    if (contestant.logIn) contestant.cookies = await contestant.logIn(logins);
+    else if (contestant.name === 'stub, KV') {
+      const entry = [`${LISTED_ONE}one`, '', '{"login":1764000000,"other":"h"}'];
+      await world.tell('put', { kv: contestant.kv, entries: [entry] });
+    } else if (contestant.name !== 'floor') await logIn(contestant, world, logins);
     return tokens.map((token, number) => ({
       method: 'POST',
-      path: PATH,
-      headers: { host: world.origin, ...FORM, 'x-name': logins[number].sid, 'x-list': `by-sid/${'h'.repeat(43)}/` },
+      path: contestant.logoutPath ?? PATH,
+      headers: { host: contestant.host ?? world.origin, ...FORM, 'x-name': logins[number].sid, 'x-list': LISTED_ONE },
       body: form(token),
     }));
   },
   check: statusIs(200),
   async verify(contestant, world) {
-    if (PRODUCTS.includes(contestant.name)) assert.equal(await sessionsIn(contestant, world), 0, 'every entry is gone');
+    if (PRODUCTS.includes(contestant.name)) await allGone(contestant, world);
+    // Of unknown sessions it says the same.
+    for (const cookie of contestant.cookies?.slice(0, 20) ?? []) assert.equal(await contestant.lives(cookie), false);
   },
 });
 
@@ -102,9 +117,9 @@ const bySub = (sessions, count) => ({
   },
   check: statusIs(200),
   async verify(contestant, world) {
-    // Of more than a request may delete, a later run deletes the rest.
-    if (!PRODUCTS.includes(contestant.name) || sessions * 3 > 1000) return;
-    assert.equal(await sessionsIn(contestant, world), 0, 'every entry is gone');
+    // Of what one request may not delete in KV alone, a cron run deletes the rest.
+    const isCron = contestant.name !== 'edge-logout, ledger' && sessions * 3 > 990;
+    if (PRODUCTS.includes(contestant.name) && !isCron) await allGone(contestant, world);
   },
 });
 
@@ -116,9 +131,25 @@ const refused = (what, token, count) => ({
   prepare: (world) => ({ tokens: Array.from({ length: count }, () => token(world)) }),
   requests: async (_, world, { tokens }) =>
     tokens.map((token) => ({ method: 'POST', path: PATH, headers: { host: world.origin, ...FORM }, body: form(token) })),
-  check: ({ status }, number) => assert.ok([200, 204, 400].includes(status), `answer ${number}: ${status}`),
+  check: ({ status }, number) => assert.ok([200, 400].includes(status), `answer ${number}: ${status}`),
   verify: async () => {},
 });
+
+/** Pages of the app for nobody in particular. */
+export function anonymous(world, count) {
+  const headers = {
+    host: world.origin,
+    accept: 'text/html,*/*',
+    'user-agent': 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36',
+    'accept-language': 'en',
+  };
+  return { list: Array.from({ length: count }, () => ({ path: '/shop/page', headers })), check: pageOf('nobody') };
+}
+
+const pageOf = (user) => ({ status, headers, bytes }, number) => {
+  assert.equal(status, 200, `answer ${number}`);
+  assert.deepEqual([bytes, headers['x-user']], [2048, user]);
+};
 
 /** Pages of the app: signed in with a cookie of 1 KB, or not. */
 const gated = (isSignedIn, count) => ({
@@ -132,26 +163,15 @@ const gated = (isSignedIn, count) => ({
   async requests(contestant, world, { logins }) {
     const isProxy = contestant.name === 'pass-through';
     const cookies = isProxy || !isSignedIn ? [] : await logIn(contestant, world, logins);
-    return Array.from({ length: count }, (_, number) => ({
-      path: '/shop/page',
-      headers: {
-        host: world.origin,
-        accept: 'text/html,*/*',
-        'user-agent': 'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36',
-        'accept-language': 'en',
-        ...(isSignedIn && {
-          'x-plan': 'check',
-          'x-name': logins[number % logins.length].sid,
-          cookie: cookies[number % logins.length] ?? `shop.sid=${logins[number % logins.length].value}`,
-        }),
-      },
-    }));
+    const { list } = anonymous(world, count);
+    if (!isSignedIn) return list;
+    return list.map(({ path, headers }, number) => {
+      const who = number % logins.length;
+      const cookie = cookies[who] ?? `shop.sid=${logins[who].value}`;
+      return { path, headers: { ...headers, 'x-plan': 'check', 'x-name': logins[who].sid, cookie } };
+    });
   },
-  check({ status, headers, bytes }, number) {
-    assert.equal(status, 200, `answer ${number}`);
-    assert.equal(bytes, 2048);
-    assert.equal(headers['x-user'], isSignedIn ? 'somebody' : 'nobody');
-  },
+  check: pageOf(isSignedIn ? 'somebody' : 'nobody'),
   verify: async () => {},
 });
 
@@ -176,23 +196,23 @@ const stream = (isUpload, count) => ({
   verify: async () => {},
 });
 
-/** All of it; `share` of the requests of a whole run. */
+/** All of it, in the order of the report; `share` of the requests of a whole run. */
 export function work(share = 1) {
   const some = (count) => Math.max(1, Math.round(count * share));
   const foreign = (world) => world.logoutToken({ sid: 'somebody', aud: 'another' });
   const badlySigned = (world) => world.token.replace(/.{20}$/, 'A'.repeat(20));
   return [
-    bySid('logout by sid', some(400), 8),
+    bySid('logout by sid', some(200), 8),
     bySid('burst of 50 logouts by sid', 50, 50),
-    bySub(20, some(20)),
-    bySub(200, some(6)),
+    bySub(20, some(10)),
+    bySub(200, some(3)),
     bySub(2000, 1),
-    refused('garbage', () => 'garbage', some(2000)),
-    refused('wrong audience', foreign, some(1000)),
-    refused('bad signature', badlySigned, some(1000)),
-    gated(true, some(1000)),
-    gated(false, some(1000)),
-    stream(false, some(20)),
-    stream(true, some(20)),
+    refused('garbage', () => 'garbage', some(800)),
+    refused('wrong audience', foreign, some(500)),
+    refused('bad signature', badlySigned, some(500)),
+    gated(true, some(500)),
+    gated(false, some(500)),
+    stream(false, some(10)),
+    stream(true, some(10)),
   ];
 }

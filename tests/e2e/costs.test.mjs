@@ -121,6 +121,7 @@ for (const [name, token, status, calls] of [
   ['garbage', () => 'garbage', 400, {}],
   ['for another client', () => op.logoutToken({ sid: 's1', aud: 'wiki' }), 400, {}],
   ['expired', () => op.logoutToken({ sid: 's1', exp: 1 }), 400, {}],
+  ['badly signed', async () => (await op.logoutToken({ sid: 's1' })).replace(/.{20}$/, 'A'.repeat(20)), 400, VERIFIED],
   [
     'for one session', () => op.logoutToken({ sid: 's1' }), 200,
     all(VERIFIED, endSid),

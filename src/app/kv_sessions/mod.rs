@@ -209,10 +209,10 @@ impl<W: World, K: Kv> KvSessions<'_, W, K> {
     }
 
     async fn delete(&self, keys: &[String; DELETIONS]) -> Result<(), Unavailable> {
-        for key in keys {
-            self.kv.delete(key).await?;
-        }
-        Ok(())
+        let [entry, other, last] = keys;
+        let (entry, other) = join(self.kv.delete(entry), self.kv.delete(other)).await;
+        entry.and(other)?;
+        self.kv.delete(last).await
     }
 }
 

@@ -76,7 +76,7 @@ where
             Command::EndSome(ids) => {
                 let ended = ledger::end_some(self.rows, ids, now)?;
                 self.carry_out_for_now(None).await?;
-                ledger::settle(self.rows)?;
+                ledger::settle(self.rows, now)?;
                 Answer::EndedSome(ended)
             }
             Command::Survey { scope, logout } => {
@@ -144,7 +144,7 @@ where
         Ok(Outcome {
             here,
             elsewhere,
-            is_left: ledger::settle(self.rows)?,
+            is_left: ledger::settle(self.rows, now)?,
         })
     }
 

@@ -6,7 +6,7 @@ use super::MemoryRows;
 use crate::{
     app::ports::Unavailable,
     domain::{
-        ledger::{Counts, Doomed, Ending, Place, Received, Row, Rows, Scope},
+        ledger::{Counts, Doomed, Ending, Received, Row, Rows, Scope},
         session::{Mark, SessionId},
         time::Timestamp,
     },
@@ -108,7 +108,7 @@ impl Rows for FaultyRows<'_> {
         self.write("remove", |rows| rows.remove(id))
     }
 
-    fn place(&self, scope: &Scope, logout: Timestamp) -> Result<Place, Unavailable> {
+    fn place(&self, scope: &Scope, logout: Timestamp) -> Result<i64, Unavailable> {
         self.rows.place(scope, logout)
     }
 
@@ -120,8 +120,13 @@ impl Rows for FaultyRows<'_> {
         self.rows.last_seq()
     }
 
-    fn remember(&self, received: &Received) -> Result<(), Unavailable> {
-        self.write("remember", |rows| rows.remember(received))
+    fn receive(
+        &self,
+        scope: &Scope,
+        logout: Timestamp,
+        until: Timestamp,
+    ) -> Result<Received, Unavailable> {
+        self.write("receive", |rows| rows.receive(scope, logout, until))
     }
 
     fn expire(&self, now: Timestamp) -> Result<(), Unavailable> {

@@ -15,7 +15,7 @@ use crate::{
     },
     domain::{
         config::App,
-        ledger::{Counts, Doomed, Ending, List, Place, Received, Row, Rows, Scope},
+        ledger::{Counts, Doomed, Ending, List, Received, Row, Rows, Scope},
         session::{Mark, SessionId},
         time::Timestamp,
     },
@@ -97,16 +97,40 @@ impl Rows for MemoryRows {
         Ok(())
     }
 
-    fn place(&self, scope: &Scope, logout: Timestamp) -> Result<Place, Unavailable> {
+    fn place(&self, scope: &Scope, logout: Timestamp) -> Result<i64, Unavailable> {
         let table = self.0.borrow();
         let mut received = table.received.iter();
-        let earlier = received
-            .find(|received| (received.scope, received.logout) == (*scope, logout))
-            .copied();
+        let is_it = |received: &&Received| (received.scope, received.logout) == (*scope, logout);
+        if let Some(earlier) = received.find(is_it) {
+            return Ok(earlier.seq);
+        }
         let of_logouts = table.received.iter().map(|received| received.seq);
         let of_rows = table.rows.iter().map(|row| row.seq);
-        let last = of_logouts.chain(of_rows).max().unwrap_or(0);
-        Ok(Place { earlier, last })
+        Ok(of_logouts.chain(of_rows).max().unwrap_or(0) + 1)
+    }
+
+    fn receive(
+        &self,
+        scope: &Scope,
+        logout: Timestamp,
+        until: Timestamp,
+    ) -> Result<Received, Unavailable> {
+        let mut received = Received {
+            scope: *scope,
+            logout,
+            seq: self.place(scope, logout)?,
+            until,
+        };
+        let mut table = self.0.borrow_mut();
+        table.received.retain(|old| {
+            let is_it = (old.scope, old.logout) == (*scope, logout);
+            if is_it {
+                received.until = until.max(old.until);
+            }
+            !is_it
+        });
+        table.received.push(received);
+        Ok(received)
     }
 
     fn latest(&self, scope: &Scope) -> Result<Option<Mark>, Unavailable> {
@@ -126,14 +150,6 @@ impl Rows for MemoryRows {
             .map(|received| received.seq)
             .max()
             .unwrap_or(0))
-    }
-
-    fn remember(&self, new: &Received) -> Result<(), Unavailable> {
-        let mut table = self.0.borrow_mut();
-        let same = |old: &Received| (old.scope, old.logout) == (new.scope, new.logout);
-        table.received.retain(|old| !same(old));
-        table.received.push(*new);
-        Ok(())
     }
 
     fn expire(&self, now: Timestamp) -> Result<(), Unavailable> {

@@ -1,0 +1,143 @@
+// What becomes of the measurements: medians, ratios of the same round, and what was to be reached.
+
+const quantile = (sorted, at) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * at))];
+
+/** Median and quartiles. */
+export function spread(values) {
+  const sorted = values.toSorted((a, b) => a - b);
+  return { low: quantile(sorted, 0.25), median: quantile(sorted, 0.5), high: quantile(sorted, 0.75) };
+}
+
+export const percentile = (values, at) => quantile(values.toSorted((a, b) => a - b), at);
+
+/** Of two contestants, in the same rounds: what disturbs one disturbs the other. */
+const paired = (work, one, other, key, combine) => {
+  const others = work.get(other);
+  return spread(work.get(one).map((round, index) => combine(round[key], others[index][key])));
+};
+export const ratio = (work, one, other, key) => paired(work, one, other, key, (a, b) => a / b);
+export const difference = (work, one, other, key) => paired(work, one, other, key, (a, b) => a - b);
+
+/** CPU of an empty Worker on the machine that the microseconds of the goals are meant for. */
+const REFERENCE_FLOOR = 63;
+const [KV, LEDGER] = ['edge-logout, KV', 'edge-logout, ledger'];
+const GATED = 'gated GET, signed in';
+const ANONYMOUS = 'gated GET, anonymous';
+
+/** What was to be reached, as far as it was measured: what, the figure with its spread, the goal. */
+export function goals(results, single) {
+  const all = [];
+  const add = (what, work, figure, goal, isLeast = false, unit = '') => {
+    if (!results.has(work)) return;
+    const { low, median, high } = figure(results.get(work));
+    all.push({ what, low, median, high, goal, unit, isLeast, isReached: isLeast ? median >= goal : median <= goal });
+  };
+  const floor = () => spread(results.get('refused: garbage').get('floor').map(({ cpu }) => cpu)).median;
+  const own = (one, other) => (work) => {
+    const scale = REFERENCE_FLOOR / floor();
+    const { low, median, high } = difference(work, one, other, 'cpu');
+    return { low: low * scale, median: median * scale, high: high * scale };
+  };
+  const against = (one, other, key) => (work) => ratio(work, one, other, key);
+  const hasFloor = results.has('refused: garbage');
+  for (const work of ['refused: garbage', 'refused: wrong audience']) {
+    add(`${work}: throughput, of ts-jose's`, work, against(KV, 'ts-jose', 'rate'), 2, true);
+    add(`${work}: own CPU, above an empty Worker's`, work, own(KV, 'floor'), 40, false, 'µs');
+  }
+  if (hasFloor) {
+    add('logout by sid, KV: own CPU', 'logout by sid', own(KV, 'stub, KV'), 60, false, 'µs');
+    add('logout by sid, ledger: own CPU', 'logout by sid', own(LEDGER, 'stub, ledger'), 60, false, 'µs');
+    add(`${GATED}, KV: own CPU`, GATED, own(KV, 'stub, KV'), 80, false, 'µs');
+    add(`${GATED}, ledger: own CPU`, GATED, own(LEDGER, 'stub, ledger'), 80, false, 'µs');
+  }
+  for (const [work, measured] of results) {
+    if (!measured.has('ts-jose') || !measured.has(KV)) continue;
+    add(`${work}, KV: throughput, of ts-jose's`, work, against(KV, 'ts-jose', 'rate'), 1, true);
+    add(`${work}, KV: CPU, of ts-jose's`, work, against(KV, 'ts-jose', 'cpu'), 1.1);
+  }
+  if (results.get('logout by sid')?.has('Apache')) {
+    add("logout by sid, KV: CPU, of Apache's", 'logout by sid', against(KV, 'Apache', 'cpu'), 1);
+    add("logout by sid, ledger: CPU, of Apache's", 'logout by sid', against(LEDGER, 'Apache', 'cpu'), 1);
+  }
+  for (const name of [KV, LEDGER]) {
+    add(`${ANONYMOUS}: throughput of ${name}, of passing through`, ANONYMOUS, against(name, 'pass-through', 'rate'), 0.95, true);
+    for (const way of ['10 MB down', '10 MB up']) {
+      add(`${way}: throughput of ${name}, of passing through`, way, against(name, 'pass-through', 'rate'), 0.98, true);
+    }
+  }
+  const few = results.get('logout by sub, 20 sessions');
+  const many = results.get('logout by sub, 2,000 sessions');
+  if (few && many) {
+    const rounds = many.get(LEDGER).map(({ p50 }, index) => p50 / few.get(LEDGER)[index].p50);
+    add('logout by sub, ledger: time of 2,000 sessions, of that of 20', 'logout by sub, 20 sessions', () => spread(rounds), 3);
+  }
+  for (const { what, values, goal, unit } of single) {
+    const { low, median, high } = spread(values);
+    all.push({ what, low, median, high, goal, unit, isReached: median <= goal });
+  }
+  return all;
+}
+
+const digits = (number) => (Math.abs(number) >= 100 ? number.toFixed(0) : Math.abs(number) >= 10 ? number.toFixed(1) : number.toFixed(2));
+export const shown = ({ low, median, high }) => `${digits(median)} (${digits(low)}–${digits(high)})`;
+
+const table = (head, rows) =>
+  [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n');
+
+/** Everything as Markdown. */
+export function report(results, reached, facts) {
+  const parts = [facts.join('\n')];
+  for (const [work, measured] of results) {
+    const of = (rounds, key) => spread(rounds.map((round) => round[key]));
+    const rows = [...measured].map(([name, rounds]) => [
+      name,
+      shown(of(rounds, 'cpu')),
+      measured.has('ts-jose') ? shown(ratio(measured, name, 'ts-jose', 'cpu')) : '',
+      digits(of(rounds, 'later').median),
+      shown(of(rounds, 'rate')),
+      digits(of(rounds, 'p50').median),
+      digits(of(rounds, 'p99').median),
+    ]);
+    parts.push(`### ${work}\n\n${table(['', 'CPU, µs', "of ts-jose's", 'later, µs', 'requests/s', 'p50, ms', 'p99, ms'], rows)}`);
+  }
+  const rows = reached.map(({ what, goal, unit, isLeast, isReached, ...figure }) => [
+    what,
+    `${shown(figure)}${unit && ` ${unit}`}`,
+    `${isLeast ? 'at least' : 'at most'} ${goal}`,
+    isReached ? 'reached' : 'missed',
+  ]);
+  parts.push(`### Goals\n\n${table(['', 'median (quartiles)', 'goal', ''], rows)}`);
+  return `${parts.join('\n\n')}\n`;
+}
+
+const COLOURS = {
+  floor: '#9aa0a6', 'pass-through': '#9aa0a6', 'stub, KV': '#c3a35a', 'stub, ledger': '#c3a35a', 'ts-jose': '#4c8bf5',
+  Apache: '#8e6bbf', 'edge-logout, KV': '#d9603b', 'edge-logout, ledger': '#b5402a',
+};
+
+/** CPU per request as bars, of the largest of each kind of work; with quartiles. */
+export function chart(results) {
+  const [WIDTH, LEFT, BAR] = [860, 210, 16];
+  let y = 8;
+  const lines = [];
+  const text = (x, at, content, more = '') => lines.push(`<text x="${x}" y="${at}" ${more}>${content}</text>`);
+  for (const [work, measured] of results) {
+    text(8, (y += 22), work, 'font-weight="bold"');
+    const spreads = [...measured].map(([name, rounds]) => [name, spread(rounds.map(({ cpu }) => cpu))]);
+    const most = Math.max(...spreads.map(([, { high }]) => high));
+    const at = (value) => LEFT + ((WIDTH - LEFT - 170) * value) / most;
+    for (const [name, { low, median, high }] of spreads) {
+      y += BAR + 4;
+      text(LEFT - 8, y - 4, name, 'text-anchor="end"');
+      lines.push(`<rect x="${LEFT}" y="${y - BAR}" width="${at(median) - LEFT}" height="${BAR}" fill="${COLOURS[name]}"/>`);
+      lines.push(`<path d="M${at(low)} ${y - BAR / 2}H${at(high)}" stroke="#444" stroke-width="2"/>`);
+      text(at(high) + 8, y - 4, `${digits(median)} µs`);
+    }
+    y += 10;
+  }
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${y + 16}" font-family="sans-serif" font-size="12">
+<rect width="100%" height="100%" fill="#fff"/>
+${lines.join('\n')}
+</svg>
+`;
+}
