@@ -85,47 +85,21 @@ impl Unfinished {
     }
 }
 
-/// A logout token that was read, and that nobody has verified yet.
-#[derive(Clone, Debug)]
-pub struct Received {
-    token: Unverified<LogoutClaims>,
-    sender: Digest,
-}
-
-/// Reads a delivery for `app`, with every check that needs no key. Nothing is asked, and nobody told but
-/// the log: most of what is not genuine ends here.
-///
-/// # Errors
-/// [`Refusal`].
-pub async fn read(
-    world: &impl World,
-    app: &App,
-    delivery: Delivery<impl Body>,
-) -> Result<Received, Refusal> {
-    let sender = delivery.sender.clone();
-    match read_token(world, app, delivery).await {
-        Ok(token) => Ok(Received {
-            token,
-            sender: sender.key(app),
-        }),
-        Err(refusal) => {
-            tell_refusal(world, app, refusal);
-            Err(refusal)
-        }
-    }
-}
-
-/// Verifies a logout token for `app`, and ends the sessions it names.
+/// Receives a logout token for `app` and ends the sessions it names.
 ///
 /// With something [`Unfinished`] the caller must see to it that [`finish`] runs after the answer:
 /// most OPs send a token once.
-pub async fn obey(
+pub async fn receive(
     world: &impl World,
     sessions: &impl Sessions,
     app: &App,
-    received: Received,
+    delivery: Delivery<impl Body>,
 ) -> (Answer, Option<Unfinished>) {
-    let Received { token, sender } = received;
+    let sender = delivery.sender.key(app);
+    let token = match read(world, app, delivery).await {
+        Ok(token) => token,
+        Err(refusal) => return (refuse(world, app, refusal), None),
+    };
     if !may_verify(world, app, &sender).await {
         let code = "rate_limited";
         tell(
@@ -144,10 +118,7 @@ pub async fn obey(
         Ok(Performed::Ended(..)) | Err((_, Unfinished::Ending(_))) => suspects.revoke(&sender),
     });
     match performed {
-        Ok(Performed::Refused(refusal)) => {
-            tell_refusal(world, app, refusal);
-            (Answer::Refused(refusal), None)
-        }
+        Ok(Performed::Refused(refusal)) => (refuse(world, app, refusal), None),
         Ok(Performed::Ended(order, ended)) => {
             let code = if app.issuer.dry_run {
                 DRY_RUN
@@ -182,7 +153,7 @@ pub async fn obey(
     }
 }
 
-/// Performs what [`obey`] could not, with pauses between the tries.
+/// Performs what [`receive`] could not, with pauses between the tries.
 pub async fn finish(
     world: &impl World,
     sessions: &impl Sessions,
@@ -194,7 +165,7 @@ pub async fn finish(
         let deadline = world.now().plus(limits::BACK_CHANNEL_DEADLINE);
         match perform(world, sessions, app, unfinished, deadline).await {
             Ok(Performed::Refused(refusal)) => {
-                tell_refusal(world, app, refusal);
+                refuse(world, app, refusal);
                 return;
             }
             Ok(Performed::Ended(order, ended)) => {
@@ -270,9 +241,10 @@ async fn perform(
     }
 }
 
-fn tell_refusal(world: &impl World, app: &App, refusal: Refusal) {
+fn refuse(world: &impl World, app: &App, refusal: Refusal) -> Answer {
     let event = Event::new(refusal.code(), Some(app)).class(Class::Refused);
     tell(world, app, &event);
+    Answer::Refused(refusal)
 }
 
 /// Tidies up after past logouts: what a cron trigger does.
@@ -285,7 +257,8 @@ pub async fn sweep(world: &impl World, sessions: &KvSessions<'_, impl World, imp
     world.record(&event);
 }
 
-async fn read_token(
+/// Cheap checks: nothing is fetched for a token that fails any of them.
+async fn read(
     world: &impl World,
     app: &App,
     delivery: Delivery<impl Body>,

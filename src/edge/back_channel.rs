@@ -20,39 +20,29 @@ use crate::{
     domain::{config::App, refusal::Refusal, sender::Sender},
 };
 
-/// Receives a logout token. From the moment when it has been read the work goes on even if the OP hangs
-/// up, and after the answer if it could not be finished before: most OPs never send a token again.
+/// Receives a logout token. The work goes on even if the OP hangs up, be it before the body has been
+/// read, and after the answer if it could not be finished before: most OPs never send a token again.
 pub(super) async fn receive(
     bindings: &Bindings,
     context: &Context,
     app: &Rc<App>,
     incoming: &Incoming,
 ) -> Result<Response> {
-    let delivery = Delivery {
-        method: incoming.head.method().to_owned(),
-        content_type: incoming.header("content-type"),
-        content_encoding: incoming.header("content-encoding"),
-        sender: Sender {
-            address: incoming.header("cf-connecting-ip"),
-            worker: incoming.header("cf-worker"),
-        },
-        body: incoming,
-    };
-    let received = match logout::read(&bindings.world, app, delivery).await {
-        Ok(received) => received,
-        Err(refusal) => {
-            if has_journal(bindings) {
-                let (bindings, app) = (bindings.clone(), app.clone());
-                context.wait_until(async move { tell(&bindings, &app).await });
-            }
-            return respond(Answer::Refused(refusal));
-        }
-    };
-    let (bindings, app) = (bindings.clone(), app.clone());
+    let (bindings, app, incoming) = (bindings.clone(), app.clone(), incoming.clone());
     let (answered, answer) = oneshot::channel();
     context.wait_until(async move {
+        let delivery = Delivery {
+            method: incoming.head.method().to_owned(),
+            content_type: incoming.header("content-type"),
+            content_encoding: incoming.header("content-encoding"),
+            sender: Sender {
+                address: incoming.header("cf-connecting-ip"),
+                worker: incoming.header("cf-worker"),
+            },
+            body: &incoming,
+        };
         let (world, sessions) = (&bindings.world, bindings.sessions(&app));
-        let (answer, unfinished) = logout::obey(world, &sessions, &app, received).await;
+        let (answer, unfinished) = logout::receive(world, &sessions, &app, delivery).await;
         // Nobody waits any more if the OP has hung up.
         let _ = answered.send(answer);
         let Some(unfinished) = unfinished else {
@@ -69,13 +59,10 @@ pub(super) async fn receive(
     )
 }
 
-fn has_journal(bindings: &Bindings) -> bool {
-    bindings.desks.is_some() && bindings.config.operator.is_some()
-}
-
 /// Tells the app's journal, if there is one, what has been noted.
 async fn tell(bindings: &Bindings, app: &App) {
-    if let Some(desks) = bindings.desks.as_ref().filter(|_| has_journal(bindings)) {
+    let journal = bindings.desks.as_ref();
+    if let Some(desks) = journal.filter(|_| bindings.config.operator.is_some()) {
         desk::tell(&bindings.world, desks, app).await;
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     app::{
-        logout,
+        logout::{self, receive},
         ports::{Ended, Sessions},
         testkit::{self, FakeDesks, FakeKv, FakeWorld, Fault, NOW, Signer, block_on},
     },
@@ -125,12 +125,7 @@ impl Scene {
     fn logout(&self, sub: &str) -> (logout::Answer, Option<logout::Unfinished>) {
         let token = Signer::new().logout_token("shop", &json!({ "sub": sub }), NOW);
         let delivery = testkit::delivery(&token);
-        block_on(testkit::receive(
-            self.world,
-            &self.sessions(),
-            &self.app,
-            delivery,
-        ))
+        block_on(receive(self.world, &self.sessions(), &self.app, delivery))
     }
 
     fn ask_issuer(&self, command: Command) -> Result<Answer, Unavailable> {
@@ -393,7 +388,7 @@ fn the_journal_hears_of_deliveries_and_a_desk_that_fails_of_none() {
     scene.logout("a");
     for _ in 0..3 {
         let delivery = testkit::delivery("garbage");
-        block_on(testkit::receive(
+        block_on(receive(
             scene.world,
             &scene.sessions(),
             &scene.app,

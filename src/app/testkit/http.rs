@@ -5,10 +5,10 @@ use std::cell::RefCell;
 use crate::{
     app::{
         front::{Forward, Origin, Reply},
-        logout::{self, Answer, Delivery, Unfinished},
-        ports::{Body, Sessions, Unavailable, World},
+        logout::Delivery,
+        ports::{Body, Unavailable},
     },
-    domain::{config::App, limits, refusal::Refusal, sender::Sender},
+    domain::{limits, refusal::Refusal, sender::Sender},
 };
 
 pub struct Bytes(pub Vec<u8>);
@@ -30,19 +30,6 @@ pub fn delivery(token: &str) -> Delivery<Bytes> {
         content_encoding: None,
         sender: Sender::default(),
         body: Bytes(format!("logout_token={token}&ignored=1").into_bytes()),
-    }
-}
-
-/// What becomes of a delivery, and what is left to do: as the back channel's adapter has it.
-pub async fn receive(
-    world: &impl World,
-    sessions: &impl Sessions,
-    app: &App,
-    delivery: Delivery<impl Body>,
-) -> (Answer, Option<Unfinished>) {
-    match logout::read(world, app, delivery).await {
-        Ok(received) => logout::obey(world, sessions, app, received).await,
-        Err(refusal) => (Answer::Refused(refusal), None),
     }
 }
 

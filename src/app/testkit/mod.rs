@@ -20,7 +20,7 @@ pub use self::{
     codes::FakeCodes,
     desk::{FakeDesks, MemoryShelf},
     faults::{Fault, FaultyRows},
-    http::{Bytes, FakeOrigin, FakeReply, delivery, receive},
+    http::{Bytes, FakeOrigin, FakeReply, delivery},
     kv::FakeKv,
     ledger::{FakeLedger, MemoryRows, Table},
     op::{Signer, key_set, other_key_set},

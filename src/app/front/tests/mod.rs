@@ -235,7 +235,7 @@ impl<'a> Visit<'a> {
         app: &App,
         delivery: Delivery<Bytes>,
     ) -> logout::Answer {
-        block_on(testkit::receive(self.world, sessions, app, delivery)).0
+        block_on(logout::receive(self.world, sessions, app, delivery)).0
     }
 }
 

@@ -22,7 +22,7 @@ fn senders_of_forged_tokens_are_limited_and_nobody_else() {
             sender,
             ..testkit::delivery(token)
         };
-        block_on(testkit::receive(world, &sessions, &scene.shop, delivery))
+        block_on(receive(world, &sessions, &scene.shop, delivery))
     };
     let genuine = scene.logout_token(&json!({ "sid": "s1" }));
     let forged = forged(&scene);

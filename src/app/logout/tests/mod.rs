@@ -86,7 +86,7 @@ impl Scene {
 
     fn receive(&self, token: &str) -> (Answer, Option<Unfinished>) {
         let sessions = self.kv.sessions(&self.shop);
-        block_on(testkit::receive(
+        block_on(receive(
             self.world,
             &sessions,
             &self.shop,
@@ -154,13 +154,7 @@ fn what_is_no_form_post_is_refused_before_its_body_is_read() {
     }
     fn deliver(scene: &Scene, delivery: Delivery<impl Body>) -> Answer {
         let sessions = scene.kv.sessions(&scene.shop);
-        block_on(testkit::receive(
-            scene.world,
-            &sessions,
-            &scene.shop,
-            delivery,
-        ))
-        .0
+        block_on(receive(scene.world, &sessions, &scene.shop, delivery)).0
     }
     let scene = Scene::new();
     let delivery = Delivery {

@@ -211,7 +211,7 @@ impl<S: Store> Scene<S> {
 
     pub(super) fn log_out(&self, token: &str) -> (Answer, Option<Unfinished>) {
         let sessions = self.store.sessions(&self.shop);
-        block_on(testkit::receive(
+        block_on(logout::receive(
             self.world,
             &sessions,
             &self.shop,
