@@ -40,7 +40,8 @@ async function measure(row, contestant, material) {
   const { kv } = contestant;
   if (kv !== undefined) await world.tell('calls', { kv });
   const before = contestant.cpu();
-  const { seconds, milliseconds } = await sendAll(contestant.url, requests, row);
+  const check = (answer, number) => row.check(answer, number, contestant);
+  const { seconds, milliseconds } = await sendAll(contestant.url, requests, { atOnce: row.atOnce, check });
   const answered = contestant.cpu();
   await row.verify(contestant, world);
   const [cpu, later] = [answered - before, contestant.cpu() - answered].map((all) => all / requests.length);
