@@ -1,6 +1,7 @@
 // Requests and answers, each looked at or changed in one crossing between the module and JavaScript: with
 // its texts, a crossing takes as long as most of what is done by it.
 
+// No header holds a line break (RFC 9110 section 5.5): the runtime refuses one. Held by heads.test.mjs.
 function linesOf(first, headers) {
   let lines = first;
   // Half of what an iteration takes.
