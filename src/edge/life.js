@@ -19,4 +19,8 @@ export function alive(call) {
 // By which the module goes on with its work. workerd's own is native code, a fifth of what a request takes
 // that is refused; a promise's reaction is not.
 const turn = Promise.resolve();
-globalThis.queueMicrotask = (work) => turn.then(() => alive(work));
+globalThis.queueMicrotask = (work) => {
+  const { instanceId } = life();
+  // Work of one that has died is nobody's: what it throws must not look like the death of the next.
+  turn.then(() => instanceId === life().instanceId && alive(work));
+};
