@@ -90,19 +90,6 @@ pub struct Ending {
     pub user_logout: Option<Logout>,
 }
 
-/// A logout that a list has received: sessions that come later are not what it meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Received {
-    /// Whom it ended.
-    pub scope: Scope,
-    /// The logout token's `iat`.
-    pub logout: Timestamp,
-    /// Its place in the order of the list's logouts.
-    pub seq: i64,
-    /// Until when it is remembered.
-    pub until: Timestamp,
-}
-
 /// Whom a logout ends in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Scope {
@@ -224,17 +211,11 @@ pub trait Rows {
     /// `Self::Error`.
     fn last_seq(&self) -> Result<i64, Self::Error>;
 
-    /// Takes a logout in: after all others, or where it stands if it was received before, and remembers
-    /// it until then at least.
+    /// Takes a logout in, and remembers it until then at least: gives its [`Rows::place`].
     ///
     /// # Errors
     /// `Self::Error`.
-    fn receive(
-        &self,
-        scope: &Scope,
-        logout: Timestamp,
-        until: Timestamp,
-    ) -> Result<Received, Self::Error>;
+    fn receive(&self, of: &Scope, logout: Timestamp, until: Timestamp) -> Result<i64, Self::Error>;
 
     /// Removes rows and logouts whose time is over: see [`Row::is_over`].
     ///
@@ -329,8 +310,8 @@ pub fn end<R: Rows>(
     takes_users: bool,
     now: Timestamp,
 ) -> Result<Counts, R::Error> {
-    let received = rows.receive(&scope, logout.at, logout.remembered_until(now))?;
-    let doomed = Doomed::by(scope, logout, received.seq);
+    let place = rows.receive(&scope, logout.at, logout.remembered_until(now))?;
+    let doomed = Doomed::by(scope, logout, place);
     let ending = Ending {
         since: now,
         user_logout: takes_users.then_some(*logout),

@@ -9,7 +9,7 @@ use crate::{
     app::ports::Unavailable,
     domain::{
         digest::Digest,
-        ledger::{self, Counts, Doomed, Ending, List, Received, Row, Rows, Scope},
+        ledger::{self, Counts, Doomed, Ending, List, Row, Rows, Scope},
         logout_token::Logout,
         session::{Mark, SessionId, SidKey, SubjectKey},
         time::Timestamp,
@@ -216,22 +216,16 @@ impl Rows for SqlRows {
         Ok(seq.unwrap_or(0))
     }
 
-    fn receive(&self, of: &Scope, logout: Timestamp, until: Timestamp) -> Result<Received> {
+    fn receive(&self, of: &Scope, logout: Timestamp, until: Timestamp) -> Result<i64> {
         let sql = format!(
             "INSERT INTO logout (scope, time, until, seq) VALUES (?, ?, ?, {NEXT_SEQ})
-            ON CONFLICT DO UPDATE SET until = max(until, excluded.until) RETURNING seq, until"
+            ON CONFLICT DO UPDATE SET until = max(until, excluded.until) RETURNING seq"
         );
         let rows = self.write(&sql, vec![scope(of), time(logout), time(until)])?;
-        let Some([Value::Integer(seq), Value::Integer(until)]) = rows.first().map(Vec::as_slice)
-        else {
-            return Err(FAILED);
-        };
-        Ok(Received {
-            scope: *of,
-            logout,
-            seq: *seq,
-            until: Timestamp::from_millis(*until),
-        })
+        match rows.first().map(Vec::as_slice) {
+            Some([Value::Integer(place)]) => Ok(*place),
+            _ => Err(FAILED),
+        }
     }
 
     fn expire(&self, now: Timestamp) -> Result<()> {

@@ -6,7 +6,7 @@ use super::MemoryRows;
 use crate::{
     app::ports::Unavailable,
     domain::{
-        ledger::{Counts, Doomed, Ending, Received, Row, Rows, Scope},
+        ledger::{Counts, Doomed, Ending, Row, Rows, Scope},
         session::{Mark, SessionId},
         time::Timestamp,
     },
@@ -120,13 +120,8 @@ impl Rows for FaultyRows<'_> {
         self.rows.last_seq()
     }
 
-    fn receive(
-        &self,
-        scope: &Scope,
-        logout: Timestamp,
-        until: Timestamp,
-    ) -> Result<Received, Unavailable> {
-        self.write("receive", |rows| rows.receive(scope, logout, until))
+    fn receive(&self, of: &Scope, logout: Timestamp, until: Timestamp) -> Result<i64, Unavailable> {
+        self.write("receive", |rows| rows.receive(of, logout, until))
     }
 
     fn expire(&self, now: Timestamp) -> Result<(), Unavailable> {

@@ -15,11 +15,24 @@ use crate::{
     },
     domain::{
         config::App,
-        ledger::{Counts, Doomed, Ending, List, Received, Row, Rows, Scope},
+        ledger::{Counts, Doomed, Ending, List, Row, Rows, Scope},
         session::{Mark, SessionId},
         time::Timestamp,
     },
 };
+
+/// A logout that a list has received: sessions that come later are not what it meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Received {
+    /// Whom it ended.
+    pub scope: Scope,
+    /// The logout token's `iat`.
+    pub logout: Timestamp,
+    /// Its place in the order of the list's logouts.
+    pub seq: i64,
+    /// Until when it is remembered.
+    pub until: Timestamp,
+}
 
 /// The rows of one list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -109,28 +122,20 @@ impl Rows for MemoryRows {
         Ok(of_logouts.chain(of_rows).max().unwrap_or(0) + 1)
     }
 
-    fn receive(
-        &self,
-        scope: &Scope,
-        logout: Timestamp,
-        until: Timestamp,
-    ) -> Result<Received, Unavailable> {
-        let mut received = Received {
-            scope: *scope,
-            logout,
-            seq: self.place(scope, logout)?,
-            until,
-        };
-        let mut table = self.0.borrow_mut();
-        table.received.retain(|old| {
-            let is_it = (old.scope, old.logout) == (*scope, logout);
-            if is_it {
-                received.until = until.max(old.until);
-            }
-            !is_it
-        });
-        table.received.push(received);
-        Ok(received)
+    fn receive(&self, of: &Scope, logout: Timestamp, until: Timestamp) -> Result<i64, Unavailable> {
+        let seq = self.place(of, logout)?;
+        let received = &mut self.0.borrow_mut().received;
+        let is_it = |received: &&mut Received| (received.scope, received.logout) == (*of, logout);
+        match received.iter_mut().find(is_it) {
+            Some(earlier) => earlier.until = earlier.until.max(until),
+            None => received.push(Received {
+                scope: *of,
+                logout,
+                seq,
+                until,
+            }),
+        }
+        Ok(seq)
     }
 
     fn latest(&self, scope: &Scope) -> Result<Option<Mark>, Unavailable> {
