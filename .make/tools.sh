@@ -116,10 +116,10 @@ worker() {
     target/wasm32-unknown-unknown/release/edge_logout.wasm
   # workerd has no source phase imports; the wasm is a module like any other.
   sed 's/^import source /import /' "$stage/index.js" >"$stage/module.js"
-  cp src/edge/{entry,life}.js "$stage"
+  cp src/edge/*.js "$stage"
   mkdir -p build
   esbuild "$stage/entry.js" --outfile=build/index.js --bundle --minify --format=esm --log-level=warning \
-    --external:./index_bg.wasm
+    --external:./index_bg.wasm --external:cloudflare:workers
   # What Rust and wasm-bindgen use, and no encoding that workerd may not know yet. Names for stack traces
   # are an eighth of the bundle; a panic says its file and line without them.
   wasm-opt "$stage/index_bg.wasm" -o build/index_bg.wasm -O3 ${NAMES:---strip-debug} \

@@ -91,6 +91,14 @@ impl Jar {
     /// withheld, and so is a session cookie that is not sealed.
     #[must_use]
     pub fn open(config: &Config, app: &App, header: &str, now: Timestamp) -> Self {
+        if header.is_empty() {
+            return Self::of(Vec::new());
+        }
+        Self::open_some(config, app, header, now)
+    }
+
+    #[inline(never)]
+    fn open_some(config: &Config, app: &App, header: &str, now: Timestamp) -> Self {
         let pairs = pairs(app, header);
         // Opening costs: other apps' cookies never take the places of the app's own.
         let (listed, others): (Vec<_>, Vec<_>) = pairs

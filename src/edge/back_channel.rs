@@ -2,61 +2,54 @@
 
 use std::rc::Rc;
 
-use futures_channel::oneshot;
 use futures_util::future::join;
 use web_sys::Response;
-use worker::{Context, Result};
+use worker::Result;
 
 use super::{
     bindings::Bindings,
+    deadline::Client,
     http::{self, Incoming},
+    promises::{Hold, RequestContext},
 };
 use crate::{
     app::{
         desk,
         logout::{self, Answer, Delivery},
-        ports::Unavailable,
     },
     domain::{config::App, refusal::Refusal, sender::Sender},
 };
 
-/// Receives a logout token. The work goes on even if the OP hangs up, be it before the body has been
-/// read, and after the answer if it could not be finished before: most OPs never send a token again.
+/// Receives a logout token, and answers the client itself. The work goes on even if the OP hangs up, be it
+/// before the body has been read, and after the answer if it could not be finished before: most OPs
+/// never send a token again.
 pub(super) async fn receive(
     bindings: &Bindings,
-    context: &Context,
+    context: &RequestContext,
+    client: &Client,
     app: &Rc<App>,
     incoming: &Incoming,
-) -> Result<Response> {
-    let (bindings, app, incoming) = (bindings.clone(), app.clone(), incoming.clone());
-    let (answered, answer) = oneshot::channel();
-    context.wait_until(async move {
-        let delivery = Delivery {
-            method: incoming.head.method().to_owned(),
-            content_type: incoming.header("content-type"),
-            content_encoding: incoming.header("content-encoding"),
-            sender: Sender {
-                address: incoming.header("cf-connecting-ip"),
-                worker: incoming.header("cf-worker"),
-            },
-            body: &incoming,
-        };
-        let (world, sessions) = (&bindings.world, bindings.sessions(&app));
-        let (answer, unfinished) = logout::receive(world, &sessions, &app, delivery).await;
-        // Nobody waits any more if the OP has hung up.
-        let _ = answered.send(answer);
-        let Some(unfinished) = unfinished else {
-            return tell(&bindings, &app).await;
-        };
-        let finish = logout::finish(world, &sessions, &app, unfinished);
-        join(tell(&bindings, &app), finish).await;
-        tell(&bindings, &app).await;
-    });
-    respond(
-        answer
-            .await
-            .unwrap_or(Answer::Unavailable(Unavailable("work_lost"))),
-    )
+) -> Result<Option<Response>> {
+    let _hold = Hold::of(context);
+    let delivery = Delivery {
+        method: incoming.head.method().to_owned(),
+        content_type: incoming.header("content-type"),
+        content_encoding: incoming.header("content-encoding"),
+        sender: Sender {
+            address: incoming.header("cf-connecting-ip"),
+            worker: incoming.header("cf-worker"),
+        },
+        body: incoming,
+    };
+    let (world, sessions) = (&bindings.world, bindings.sessions(app));
+    let (answer, unfinished) = logout::receive(world, &sessions, app, delivery).await;
+    let answered = respond(answer).map(|answer| client.answer(answer));
+    if let Some(unfinished) = unfinished {
+        let finish = logout::finish(world, &sessions, app, unfinished);
+        join(tell(bindings, app), finish).await;
+    }
+    tell(bindings, app).await;
+    answered.map(|()| None)
 }
 
 /// Tells the app's journal, if there is one, what has been noted.

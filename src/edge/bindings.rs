@@ -7,7 +7,7 @@ use std::{
 };
 
 use js_sys::{JSON, Object, Reflect};
-use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{AnalyticsEngineDataset, Env, Fetcher, RateLimiter, console_error, console_log};
 
 use super::{
@@ -68,7 +68,22 @@ impl Bound {
         if let Some(bound) = BOUND.with_borrow(|bound| bound.clone().filter(is_same)) {
             return Some(bound);
         }
-        let config = CONFIG.with(|cell| cell.get_or_init(|| read_config(env)).clone())?;
+        Self::new(env)
+    }
+
+    #[inline(never)]
+    fn new(env: &Env) -> Option<Rc<Self>> {
+        let read = || {
+            let problems = match read_config(env) {
+                Ok(config) => return Some(Rc::new(config)),
+                Err(problems) => problems,
+            };
+            for problem in problems {
+                report(&problem);
+            }
+            None
+        };
+        let config = CONFIG.with(|cell| cell.get_or_init(read).clone())?;
         if env.kv("SESSIONS").is_err() {
             report("SESSIONS: the KV namespace is not bound");
             return None;
@@ -88,7 +103,9 @@ impl Bound {
             dataset: env.analytics_engine("ANALYTICS").ok(),
             env: env.clone(),
         });
-        BOUND.set(Some(bound.clone()));
+        if BOUND.replace(Some(bound.clone())).is_none() && bound.ledger.is_none() {
+            console_log!("{KV_ALONE}");
+        }
         Some(bound)
     }
 }
@@ -157,7 +174,20 @@ const DESK: &str = "DESK";
 /// What is told at the start where it is not bound.
 const KV_ALONE: &str = r#"{"code":"ledger_not_bound","guarantee":"a logout takes effect when KV shows it: typically within a minute"}"#;
 
-fn read_config(env: &Env) -> Option<Rc<Config>> {
+/// Reads the configuration when the isolate starts, so that its first request need not wait. The clock
+/// stands still then: what is wrong by it is looked at again, and told, by that request.
+#[wasm_bindgen]
+#[expect(unreachable_pub, reason = "it is what the module exports")]
+pub fn prepare(env: &Env) {
+    if let Ok(config) = read_config(env) {
+        let _ = CONFIG.with(|cell| cell.set(Some(Rc::new(config))));
+    }
+}
+
+/// # Errors
+/// What is wrong.
+#[inline(never)]
+fn read_config(env: &Env) -> Result<Config, Vec<String>> {
     let mut variables = Vec::new();
     for name in Object::keys(env.unchecked_ref::<Object>())
         .iter()
@@ -186,36 +216,28 @@ fn read_config(env: &Env) -> Option<Rc<Config>> {
     let authority = if env.durable_object(LEDGER).is_ok() {
         Authority::Ledger
     } else {
-        console_log!("{KV_ALONE}");
         Authority::Kv
     };
-    match config::parse(&variables, authority, runtime::now()) {
-        Ok(config) => {
-            let bound = |name: &&str| env.service(name).is_ok();
-            let missing: Vec<_> = config.services().filter(|name| !bound(name)).collect();
-            for name in &missing {
-                report(&format!("{name}: the service is not bound"));
-            }
-            let lacks_codes = config.relays() && env.durable_object(CODES).is_err();
-            if lacks_codes {
-                report("CODES: the relay needs this binding");
-            }
-            let has_desk = env.durable_object(DESK).is_ok();
-            let idle: Vec<_> = config.breakers().filter(|_| !has_desk).collect();
-            for issuer in &idle {
-                report(&format!(
-                    "ISSUER_{}.breaker: needs the binding DESK",
-                    issuer.name
-                ));
-            }
-            (missing.is_empty() && idle.is_empty() && !lacks_codes).then(|| Rc::new(config))
-        }
-        Err(problems) => {
-            for problem in problems {
-                report(&problem.to_string());
-            }
-            None
-        }
+    let config = config::parse(&variables, authority, runtime::now())
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    let is_unbound = |name: &&str| env.service(name).is_err();
+    let mut missing: Vec<_> = config
+        .services()
+        .filter(is_unbound)
+        .map(|name| format!("{name}: the service is not bound"))
+        .collect();
+    if config.relays() && env.durable_object(CODES).is_err() {
+        missing.push("CODES: the relay needs this binding".to_owned());
+    }
+    let has_desk = env.durable_object(DESK).is_ok();
+    let idle = config.breakers().filter(|_| !has_desk);
+    missing.extend(
+        idle.map(|issuer| format!("ISSUER_{}.breaker: needs the binding DESK", issuer.name)),
+    );
+    if missing.is_empty() {
+        Ok(config)
+    } else {
+        Err(missing)
     }
 }
 

@@ -21,12 +21,9 @@ export class Timer {
 /** Who waits for the answer to a request. */
 export class Client {
   #timer;
+  /** Takes what the client gets; it counts once. */
   answer;
-
-  /** `answer` is called with what the client gets; it counts once. */
-  constructor(answer) {
-    this.answer = answer;
-  }
+  answered = new Promise((resolve) => (this.answer = resolve));
 
   /** Comes when `span` milliseconds have passed. Until `lift` is called the client waits no longer. */
   wait(span) {

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use js_sys::{Function, Promise};
+use js_sys::Promise;
 use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen_futures::JsFuture;
 use web_sys::Response;
 
-#[wasm_bindgen(module = "/src/edge/deadline.js")]
+use super::promises::outcome;
+
+#[wasm_bindgen(raw_module = "./deadline.js")]
 extern "C" {
     type Timer;
 
@@ -21,11 +22,7 @@ extern "C" {
     fn cancel(this: &Timer);
 
     /// Who waits for the answer to a request.
-    pub(super) type Client;
-
-    /// `answer` is called with what the client gets.
-    #[wasm_bindgen(constructor)]
-    pub(super) fn new(answer: Function) -> Client;
+    pub type Client;
 
     /// Gives the client its answer, unless it has one.
     #[wasm_bindgen(method)]
@@ -52,14 +49,14 @@ pub(super) async fn sleep(span: Duration) {
     let timer = Timer::new(millis(span));
     let _called_off = CalledOff(|| timer.cancel());
     // It never fails.
-    let _ = JsFuture::from(timer.comes()).await;
+    let _ = outcome(Ok(timer.comes())).await;
 }
 
 impl Client {
     /// Comes after `span`. If the instance has died by then, the client is told.
     pub(super) async fn deadline(&self, span: Duration) {
         let _called_off = CalledOff(|| self.lift());
-        let _ = JsFuture::from(self.wait(millis(span))).await;
+        let _ = outcome(Ok(self.wait(millis(span)))).await;
     }
 }
 

@@ -1,22 +1,29 @@
 // What workerd calls. In place of the entry that worker-build makes, which puts a class and three proxies
 // around every request. If the module's instance has died, the next call begins with a new one, and the
 // objects are made again in that.
+import { env } from 'cloudflare:workers';
+import { Client } from './deadline.js';
 import { alive, life } from './life.js';
 import * as module from './module.js';
 
-function enter(call) {
+function enter(call, ...given) {
   if (life().criticalError) {
     console.log('Reinitializing Wasm application');
     module.__wbg_reset_state();
     life().criticalError = false;
   }
-  return alive(call);
+  return alive(call, ...given);
 }
 
+module.prepare(env);
+
 export default {
-  fetch: (request, env, context) =>
-    new Promise((answer) => enter(() => module.fetch(request, env, context, answer))),
-  scheduled: (event, env, context) => enter(() => module.scheduled(event, env, context)),
+  fetch(request, env, context) {
+    const client = new Client();
+    enter(module.fetch, request, env, context, client);
+    return client.answered;
+  },
+  scheduled: (_, env) => enter(module.scheduled, env),
 };
 
 const reviving = (Class) =>

@@ -2,23 +2,23 @@
 
 use std::rc::Rc;
 
-use js_sys::{ArrayBuffer, Uint8Array};
+use js_sys::{ArrayBuffer, Promise, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
-use wasm_bindgen_futures::JsFuture;
 use web_sys::{ReadableStream, ReadableStreamDefaultReader, Request, RequestInit, Response};
 
+use super::promises::outcome;
 use crate::{app::ports::Body, domain::refusal::Refusal};
 
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(js_name = fetch, catch)]
-    pub(super) async fn fetch(request: &Request) -> Result<JsValue, JsValue>;
+    fn send(request: &Request) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(js_name = fetch, catch)]
-    pub(super) async fn fetch_url(url: &str, init: &RequestInit) -> Result<JsValue, JsValue>;
+    fn send_to(url: &str, init: &RequestInit) -> Result<Promise, JsValue>;
 }
 
-#[wasm_bindgen(module = "/src/edge/http.js")]
+#[wasm_bindgen(raw_module = "./http.js")]
 extern "C" {
     #[wasm_bindgen(js_name = requestHead)]
     fn request_head(request: &Request) -> String;
@@ -46,6 +46,16 @@ extern "C" {
 
     #[wasm_bindgen(catch)]
     fn respond(status: u16, body: Option<&str>, added: &str) -> Result<Response, JsValue>;
+}
+
+/// The answer to a request.
+pub(super) async fn fetch(request: &Request) -> Result<Response, JsValue> {
+    Ok(outcome(send(request)).await?.unchecked_into())
+}
+
+/// The answer to a request to that URL.
+pub(super) async fn fetch_url(url: &str, init: &RequestInit) -> Result<Response, JsValue> {
+    Ok(outcome(send_to(url, init)).await?.unchecked_into())
 }
 
 /// A request, and its head.
@@ -250,11 +260,9 @@ impl Body for &Incoming {
         if length.is_none() {
             return read_all(self.request.body(), limit).await.map_err(refused);
         }
-        let unreadable = |_| Refusal::BodyUnreadable;
-        let body = self.request.array_buffer().map_err(unreadable)?;
-        let body: ArrayBuffer = JsFuture::from(body)
+        let body: ArrayBuffer = outcome(self.request.array_buffer())
             .await
-            .map_err(unreadable)?
+            .map_err(|_| Refusal::BodyUnreadable)?
             .unchecked_into();
         let body = Uint8Array::new(&body).to_vec();
         if body.len() > limit {
@@ -283,7 +291,7 @@ pub(super) async fn read_all(
     let reader: ReadableStreamDefaultReader =
         body.get_reader().dyn_into().map_err(|_| Unread::Broken)?;
     loop {
-        let chunk = JsFuture::from(reader.read())
+        let chunk = outcome(Ok(reader.read()))
             .await
             .map_err(|_| Unread::Broken)?;
         let get = |name: &str| js_sys::Reflect::get(&chunk, &JsValue::from_str(name));

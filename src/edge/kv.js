@@ -1,14 +1,13 @@
 // Workers KV, in texts: what the module says and hears in one crossing each.
 
 /** The values of keys, a line each; null for those that are not there. */
-export async function getMany(kv, lines, cacheTtl) {
+export function getMany(kv, lines, cacheTtl) {
   const keys = lines.split('\n');
-  const values = await kv.get(keys, { cacheTtl });
-  return keys.map((key) => values.get(key));
+  return kv.get(keys, { cacheTtl }).then((values) => keys.map((key) => values.get(key)));
 }
 
 /** `metadata` is JSON, if there is some. */
-export const put = async (kv, key, value, expirationTtl, metadata) =>
+export const put = (kv, key, value, expirationTtl, metadata) =>
   kv.put(key, value, { expirationTtl, metadata: metadata && JSON.parse(metadata) });
 
 /** As JSON: pairs of keys and metadata, and where the next page begins, if there is one. */

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use js_sys::Array;
+use js_sys::{Array, Promise};
 use serde_json::Value;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
+use super::promises::outcome;
 use crate::{
     app::ports::{Kv, Page, Unavailable},
     domain::limits,
@@ -17,26 +18,25 @@ extern "C" {
     pub(super) type Namespace;
 
     #[wasm_bindgen(method, catch, js_name = delete)]
-    async fn remove(this: &Namespace, key: &str) -> Result<JsValue, JsValue>;
+    fn remove(this: &Namespace, key: &str) -> Result<Promise, JsValue>;
 }
 
-#[wasm_bindgen(module = "/src/edge/kv.js")]
+#[wasm_bindgen(raw_module = "./kv.js")]
 extern "C" {
     #[wasm_bindgen(js_name = getMany, catch)]
-    async fn get_many(kv: &Namespace, keys: &str, cache_ttl: f64) -> Result<JsValue, JsValue>;
+    fn get_many(kv: &Namespace, keys: &str, cache_ttl: f64) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch)]
-    async fn put(
+    fn put(
         kv: &Namespace,
         key: &str,
         value: &str,
         expiration_ttl: f64,
         metadata: Option<&str>,
-    ) -> Result<JsValue, JsValue>;
+    ) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch)]
-    async fn list(kv: &Namespace, prefix: &str, cursor: Option<String>)
-    -> Result<JsValue, JsValue>;
+    fn list(kv: &Namespace, prefix: &str, cursor: Option<String>) -> Result<Promise, JsValue>;
 }
 
 fn failed(_: JsValue) -> Unavailable {
@@ -47,7 +47,9 @@ fn failed(_: JsValue) -> Unavailable {
 impl Kv for Namespace {
     async fn get_many(&self, keys: &[String]) -> Result<Vec<Option<String>>, Unavailable> {
         let (keys, cache_ttl) = (keys.join("\n"), limits::KV_CACHE_TTL.as_secs_f64());
-        let values = get_many(self, &keys, cache_ttl).await.map_err(failed)?;
+        let values = outcome(get_many(self, &keys, cache_ttl))
+            .await
+            .map_err(failed)?;
         let read = |value: JsValue| match value.as_string() {
             None if !value.is_null() => Err(Unavailable("kv_answer_incomplete")),
             value => Ok(value),
@@ -63,15 +65,15 @@ impl Kv for Namespace {
         ttl: Duration,
     ) -> Result<(), Unavailable> {
         let put = put(self, key, value, ttl.as_secs_f64(), metadata);
-        put.await.map(drop).map_err(failed)
+        outcome(put).await.map(drop).map_err(failed)
     }
 
     async fn delete(&self, key: &str) -> Result<(), Unavailable> {
-        self.remove(key).await.map(drop).map_err(failed)
+        outcome(self.remove(key)).await.map(drop).map_err(failed)
     }
 
     async fn list(&self, prefix: &str, cursor: Option<String>) -> Result<Page, Unavailable> {
-        let page = list(self, prefix, cursor).await.map_err(failed)?;
+        let page = outcome(list(self, prefix, cursor)).await.map_err(failed)?;
         let page = page.as_string().unwrap_or_default();
         let (keys, cursor): (Vec<(String, Option<Value>)>, _) =
             serde_json::from_str(&page).map_err(|_| Unavailable("kv_answer_incomplete"))?;

@@ -11,6 +11,7 @@ mod ledger;
 mod objects;
 mod operator;
 mod pages;
+mod promises;
 mod proxy;
 mod relay;
 mod rows;
@@ -20,21 +21,25 @@ mod webcrypto;
 
 use std::rc::Rc;
 
-use futures_channel::oneshot;
-use js_sys::Function;
-use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen_futures::spawn_local;
+use futures_util::FutureExt as _;
+use js_sys::Promise;
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use web_sys::{Request, Response};
-use worker::{Context, Env, ScheduleContext, ScheduledEvent, event, worker_sys};
+use worker::{Env, event};
 
-use self::{bindings::Bindings, deadline::Client, http::Incoming};
+use self::{
+    bindings::Bindings,
+    deadline::Client,
+    http::Incoming,
+    promises::{Hold, RequestContext},
+};
 use crate::{
     app::{
         front::{Front, Unmatched},
         logout,
     },
     domain::{
-        config::App,
+        config::{App, HostRule},
         route::{self, Place},
         url::RequestUrl,
     },
@@ -49,67 +54,89 @@ fn start() {
 /// if this instance dies, so the answer is not its alone.
 #[wasm_bindgen(js_name = fetch)]
 #[expect(unreachable_pub, reason = "it is what the module exports")]
-pub fn fetch(request: Request, env: Env, context: worker_sys::Context, answer: Function) {
-    let client = Rc::new(Client::new(answer));
-    spawn_local(async move {
-        let context = Context::new(context);
+pub fn fetch(request: Request, env: Env, context: RequestContext, client: Client) {
+    let client = Rc::new(client);
+    promises::spawn(async move {
         let answer = serve(&client, request, &env, &context).await;
-        if let Ok(answer) = answer.or_else(|_| http::plain(500, "Internal error.\n")) {
+        let lost = |_| http::plain(500, "Internal error.\n").map(Some);
+        if let Ok(Some(answer)) = answer.or_else(lost) {
             client.answer(answer);
         }
     });
 }
 
+/// Gives the answer, unless the client has it already.
 async fn serve(
     client: &Rc<Client>,
     request: Request,
     env: &Env,
-    context: &Context,
-) -> worker::Result<Response> {
+    context: &RequestContext,
+) -> worker::Result<Option<Response>> {
     let Some(bindings) = Bindings::of(env, Some(client.clone())) else {
         // Never forwarded: what the gate would have decided is unknown. The log says why.
-        return http::plain(500, "edge-logout is not configured correctly.\n");
+        return http::plain(500, "edge-logout is not configured correctly.\n").map(Some);
     };
     let incoming = Incoming::of(request);
     let Some(target) = RequestUrl::parse(incoming.head.url()) else {
-        return http::plain(400, "Bad request.\n");
+        return http::plain(400, "Bad request.\n").map(Some);
     };
     let config = bindings.config.clone();
-    match route::locate(&config, target.host, target.path) {
-        Place::TokenEndpoint(app) => relay::token(&bindings, app, &incoming).await,
-        Place::Metadata(app) => relay::metadata(&bindings, app, &incoming, &target).await,
-        Place::Own(path) if operator::has(path) => {
-            operator::serve(&bindings, context, &target, path, &incoming).await
+    let answer = match route::locate(&config, target.host, target.path) {
+        Place::TokenEndpoint(app) => relay::token(&bindings, app, &incoming).boxed_local().await,
+        Place::Metadata(app) => {
+            relay::metadata(&bindings, app, &incoming, &target)
+                .boxed_local()
+                .await
         }
-        Place::Own(path) => pages::own_path(&bindings, &incoming, path).await,
+        Place::Own(path) if operator::has(path) => {
+            return operator::serve(&bindings, context, client, &target, path, &incoming)
+                .boxed_local()
+                .await;
+        }
+        Place::Own(path) => {
+            pages::own_path(&bindings, &incoming, path)
+                .boxed_local()
+                .await
+        }
         Place::Nowhere => http::plain(404, "Not found.\n"),
         Place::Ambiguous => http::plain(400, "Ambiguous path.\n"),
-        Place::BackChannel(app) => back_channel::receive(&bindings, context, app, &incoming).await,
+        Place::BackChannel(app) => {
+            return back_channel::receive(&bindings, context, client, app, &incoming)
+                .boxed_local()
+                .await;
+        }
         Place::Unmatched(rule) => {
-            let unmatched = Unmatched {
-                world: &bindings.world,
-                config: &bindings.config,
-                request: incoming.for_the_gate(&target),
-            };
-            let behind = proxy::Behind::of(&bindings, &incoming, &target, &rule.origin, None);
-            let served = unmatched.serve(&behind).await;
-            pages::deliver(&bindings, served, &behind, None).await
+            unmatched(&bindings, &incoming, &target, rule)
+                .boxed_local()
+                .await
         }
         Place::App(app, prefix) if app.is_called_back_at(target.path) => {
-            let (app, prefix) = (app.clone(), prefix.to_owned());
-            let incoming = incoming.clone();
-            let (answered, answer) = oneshot::channel();
             // Whatever the client does, the answer of the app decides what its code was good for.
-            context.wait_until(async move {
-                if let Some(target) = RequestUrl::parse(incoming.head.url()) {
-                    let _ = answered.send(gate(&bindings, &incoming, &target, &app, &prefix).await);
-                }
-            });
-            let lost = |_| http::plain(500, "Internal error.\n");
-            answer.await.unwrap_or_else(lost)
+            let _hold = Hold::of(context);
+            gate(&bindings, &incoming, &target, app, prefix)
+                .boxed_local()
+                .await
         }
         Place::App(app, prefix) => gate(&bindings, &incoming, &target, app, prefix).await,
-    }
+    };
+    answer.map(Some)
+}
+
+/// A request for none of the apps.
+async fn unmatched(
+    bindings: &Bindings,
+    incoming: &Incoming,
+    target: &RequestUrl<'_>,
+    rule: &HostRule,
+) -> worker::Result<Response> {
+    let unmatched = Unmatched {
+        world: &bindings.world,
+        config: &bindings.config,
+        request: incoming.for_the_gate(target),
+    };
+    let behind = proxy::Behind::of(bindings, incoming, target, &rule.origin, None);
+    let served = unmatched.serve(&behind).await;
+    pages::deliver(bindings, served, &behind, None).await
 }
 
 async fn gate(
@@ -134,9 +161,17 @@ async fn gate(
 }
 
 /// The cron trigger: tidies up after past logouts, where KV is all there is.
-#[event(scheduled)]
-async fn scheduled(_: ScheduledEvent, env: Env, _: ScheduleContext) {
-    if let Some(bindings) = Bindings::of(&env, None)
+#[wasm_bindgen(js_name = scheduled)]
+#[expect(unreachable_pub, reason = "it is what the module exports")]
+pub fn scheduled(env: Env) -> Promise {
+    promises::promise(async move {
+        sweep(&env).await;
+        Ok(JsValue::UNDEFINED)
+    })
+}
+
+async fn sweep(env: &Env) {
+    if let Some(bindings) = Bindings::of(env, None)
         && bindings.ledger.is_none()
         && let Some(app) = bindings.config.apps.first()
     {

@@ -7,10 +7,10 @@ use base64ct::{Base64UrlUnpadded, Encoding as _};
 use js_sys::{Array, Date, Promise};
 use serde::{Serialize, de::DeserializeOwned};
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
-use wasm_bindgen_futures::future_to_promise;
 use web_sys::{Request, Response};
 use worker::{SqlStorageValue as Value, Storage};
 
+use super::promises::{self, outcome};
 use crate::domain::time::Timestamp;
 
 /// Stands before every command: where Worker and object are of different versions for a while, what
@@ -27,10 +27,10 @@ extern "C" {
     pub(super) type Sql;
 }
 
-#[wasm_bindgen(module = "/src/edge/objects.js")]
+#[wasm_bindgen(raw_module = "./objects.js")]
 extern "C" {
     #[wasm_bindgen(js_name = ask, catch)]
-    async fn say(namespace: &Namespace, name: &str, url: &str) -> Result<JsValue, JsValue>;
+    fn say(namespace: &Namespace, name: &str, url: &str) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(js_name = answer)]
     fn respond(text: Option<&str>, status: u16) -> Response;
@@ -55,11 +55,11 @@ pub(super) async fn ask<A: DeserializeOwned>(
     command: &impl Serialize,
 ) -> Result<A, Unanswered> {
     let url = format!("{PREFIX}{}", encode(command).ok_or(Unanswered::Failed)?);
-    let answer = match say(namespace, name, &url).await {
+    let answer = match outcome(say(namespace, name, &url)).await {
         // It was moved or restarted under the call; a new stub finds it. Every command may be
         // repeated, but not to one that has too much to do.
         Err(error) if is(&error, "retryable") && !is(&error, "overloaded") => {
-            say(namespace, name, &url).await
+            outcome(say(namespace, name, &url)).await
         }
         other => other,
     };
@@ -98,12 +98,12 @@ pub(super) fn answer(answer: Option<&impl Serialize>) -> Response {
 
 /// An answer that comes.
 pub(super) fn later(answer: impl Future<Output = Response> + 'static) -> Promise {
-    future_to_promise(async { Ok(answer.await.into()) })
+    promises::promise(async { Ok(answer.await.into()) })
 }
 
 /// What an alarm comes to: one that failed is called again, some times.
 pub(super) fn alarm(work: impl Future<Output = worker::Result<()>> + 'static) -> Promise {
-    future_to_promise(async {
+    promises::promise(async {
         work.await?;
         Ok(JsValue::UNDEFINED)
     })

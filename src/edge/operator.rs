@@ -1,14 +1,15 @@
 //! The operator's side, as HTTP: static pages, and an API in JSON.
 
-use futures_channel::oneshot;
 use web_sys::Response;
-use worker::{Context, Result};
+use worker::Result;
 
 use super::{
     bindings::Bindings,
+    deadline::Client,
     desk,
     http::{self, Incoming},
     pages,
+    promises::{Hold, RequestContext},
 };
 use crate::{
     app::{
@@ -44,48 +45,43 @@ pub(super) fn has(path: &str) -> bool {
 /// the host has no app, none of them exists.
 pub(super) async fn serve(
     bindings: &Bindings,
-    context: &Context,
+    context: &RequestContext,
+    client: &Client,
     target: &RequestUrl<'_>,
     path: &str,
     incoming: &Incoming,
-) -> Result<Response> {
+) -> Result<Option<Response>> {
     if operator::apps_at(&bindings.config, target.host).is_empty() {
-        return pages::own_path(bindings, incoming, path).await;
+        return pages::own_path(bindings, incoming, path).await.map(Some);
     }
     match path.strip_prefix(API) {
-        Some(path) => api(bindings, context, target, path, incoming).await,
-        None => page(bindings, path, incoming).await,
+        Some(path) => api(bindings, context, client, target, path, incoming).await,
+        None => page(bindings, path, incoming).await.map(Some),
     }
 }
 
-/// Answers a request of the API. What was begun is finished, and the journals are told, even if nobody
-/// waits any more.
+/// Answers a request of the API itself. What was begun is finished, and the journals are told, even if
+/// nobody waits any more.
 async fn api(
     bindings: &Bindings,
-    context: &Context,
+    context: &RequestContext,
+    client: &Client,
     target: &RequestUrl<'_>,
     path: &str,
     incoming: &Incoming,
-) -> Result<Response> {
-    let (path, query) = (path.to_owned(), target.query.to_owned());
-    let (scheme, host) = (target.scheme.to_owned(), target.host.to_owned());
-    let (bindings, incoming) = (bindings.clone(), incoming.clone());
-    let (answered, answer) = oneshot::channel();
-    context.wait_until(async move {
-        let (world, desks) = (&bindings.world, bindings.desks.as_ref());
-        let Some(office) = Office::at(&host, world, &bindings.config, &bindings, desks) else {
-            return;
-        };
-        let origin = format!("{scheme}://{host}");
-        let asked = ask(&office, &path, &query, &origin, &incoming);
-        let work = in_time(world, limits::OPERATOR_DEADLINE, async { Ok(asked.await) });
-        let answer = Box::pin(work).await.unwrap_or_else(Answer::from);
-        // Nobody waits any more if the operator has left.
-        let _ = answered.send(answer);
-        office.tell().await;
-    });
-    let lost = |_| Answer::from(Unavailable("work_lost"));
-    respond(&answer.await.unwrap_or_else(lost))
+) -> Result<Option<Response>> {
+    let _hold = Hold::of(context);
+    let (world, desks) = (&bindings.world, bindings.desks.as_ref());
+    let Some(office) = Office::at(target.host, world, &bindings.config, bindings, desks) else {
+        return respond(&Answer::from(Unavailable("work_lost"))).map(Some);
+    };
+    let origin = format!("{}://{}", target.scheme, target.host);
+    let asked = ask(&office, path, target.query, &origin, incoming);
+    let work = in_time(world, limits::OPERATOR_DEADLINE, async { Ok(asked.await) });
+    let answer = Box::pin(work).await.unwrap_or_else(Answer::from);
+    let answered = respond(&answer).map(|answer| client.answer(answer));
+    office.tell().await;
+    answered.map(|()| None)
 }
 
 async fn ask(

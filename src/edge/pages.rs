@@ -1,5 +1,6 @@
 //! The Worker's own answers: pages of `www` for people, short texts for programs.
 
+use futures_util::FutureExt as _;
 use web_sys::Response;
 use worker::Result;
 
@@ -67,7 +68,7 @@ pub(super) async fn deliver(
             Own::new(OwnKind::BadGateway, code)
         }
     };
-    render(bindings, &own, behind, app).await
+    render(bindings, &own, behind, app).boxed_local().await
 }
 
 /// An answer of the gate: a page where a person looks, a text elsewhere.

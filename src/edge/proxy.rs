@@ -1,7 +1,7 @@
 //! Requests to an app and its answers, in the runtime's own types: bodies stream through, and an
 //! answer is rebuilt only if one of its headers must change.
 
-use js_sys::Reflect;
+use js_sys::{Promise, Reflect};
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
 use web_sys::{AbortSignal, Request, RequestInit, RequestRedirect, Response};
 use worker::Env;
@@ -9,6 +9,7 @@ use worker::Env;
 use super::{
     bindings::Bindings,
     http::{self, Head, HeaderChanges, Incoming},
+    promises::outcome,
     runtime::Runtime,
 };
 use crate::{
@@ -25,7 +26,7 @@ extern "C" {
 
     /// The `worker` crate's would rebuild the answer.
     #[wasm_bindgen(method, js_name = fetch, catch)]
-    async fn fetch(this: &Service, request: &Request) -> Result<JsValue, JsValue>;
+    fn fetch(this: &Service, request: &Request) -> Result<Promise, JsValue>;
 }
 
 impl Incoming {
@@ -169,14 +170,14 @@ impl<'a> Behind<'a> {
     }
 
     async fn ask(&self, request: &Request) -> Result<Response, JsValue> {
-        let response = match self.origin {
+        match self.origin {
             config::Origin::Service(name) => {
                 let service = Reflect::get(self.env, &JsValue::from_str(name))?;
-                service.unchecked_ref::<Service>().fetch(request).await?
+                let answer = service.unchecked_ref::<Service>().fetch(request);
+                Ok(outcome(answer).await?.unchecked_into())
             }
-            config::Origin::Itself | config::Origin::Url(_) => http::fetch(request).await?,
-        };
-        Ok(response.unchecked_into())
+            config::Origin::Itself | config::Origin::Url(_) => http::fetch(request).await,
+        }
     }
 
     /// With which headers the app would let a script of another origin read an answer to this

@@ -82,10 +82,9 @@ impl TokenEndpoint for Op<'_> {
         init.set_redirect(RequestRedirect::Manual);
         let millis = u32::try_from(limits::TOKEN_ENDPOINT.as_millis()).unwrap_or(u32::MAX);
         init.set_signal(Some(&AbortSignal::timeout_with_u32(millis)));
-        let response: Response = http::fetch_url(url.as_str(), &init)
+        let response = http::fetch_url(url.as_str(), &init)
             .await
-            .map_err(|_| unreachable)?
-            .unchecked_into();
+            .map_err(|_| unreachable)?;
         let coding = http::header(&response.headers(), "content-encoding");
         let is_readable = coding.is_none_or(|coding| CODINGS.contains(&coding.as_str()));
         match response.status() {

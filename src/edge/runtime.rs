@@ -7,8 +7,7 @@ use std::{
     time::Duration,
 };
 
-use wasm_bindgen::JsCast as _;
-use web_sys::{AbortSignal, Headers, RequestCache, RequestInit, RequestRedirect, Response};
+use web_sys::{AbortSignal, Headers, RequestCache, RequestInit, RequestRedirect};
 use worker::{AnalyticsEngineDataPointBuilder, console_log};
 
 use super::{
@@ -101,10 +100,9 @@ impl World for Runtime {
         init.set_cache(RequestCache::NoStore);
         let millis = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
         init.set_signal(Some(&AbortSignal::timeout_with_u32(millis)));
-        let response: Response = http::fetch_url(url.as_str(), &init)
+        let response = http::fetch_url(url.as_str(), &init)
             .await
-            .map_err(|_| unreachable)?
-            .unchecked_into();
+            .map_err(|_| unreachable)?;
         if response.status() != 200 {
             return Err(Unavailable("op_answer_not_200"));
         }

@@ -3,31 +3,32 @@
 
 use std::{cell::RefCell, collections::HashMap};
 
-use js_sys::JSON;
+use js_sys::{JSON, Promise};
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
 use web_sys::CryptoKey;
 
+use super::promises::outcome;
 use crate::domain::{jwks::PublicKey, jws::Algorithm};
 
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(js_namespace = ["crypto", "subtle"], js_name = importKey, catch)]
-    async fn import_key(
+    fn import_key(
         format: &str,
         data: &JsValue,
         algorithm: &JsValue,
         extractable: bool,
         usages: &JsValue,
-    ) -> Result<JsValue, JsValue>;
+    ) -> Result<Promise, JsValue>;
 
     // workerd verifies inside the call, so slices of wasm memory are safe arguments.
     #[wasm_bindgen(js_namespace = ["crypto", "subtle"], js_name = verify, catch)]
-    async fn verify(
+    fn verify(
         algorithm: &JsValue,
         key: &CryptoKey,
         signature: &[u8],
         data: &[u8],
-    ) -> Result<JsValue, JsValue>;
+    ) -> Result<Promise, JsValue>;
 }
 
 thread_local! {
@@ -46,9 +47,8 @@ pub(super) async fn verifies(
 ) -> Result<bool, JsValue> {
     let parameters = JSON::parse(parameters(algorithm))?;
     let key = public_key(algorithm, key, &parameters).await?;
-    Ok(verify(&parameters, &key, signature, signed)
-        .await?
-        .is_truthy())
+    let verified = verify(&parameters, &key, signature, signed);
+    Ok(outcome(verified).await?.is_truthy())
 }
 
 /// One dictionary for importing and for verifying: each takes the members it knows.
@@ -78,9 +78,8 @@ async fn public_key(
     }
     let jwk = JSON::parse(&key.to_minimal_jwk())?;
     let usages = JSON::parse(r#"["verify"]"#)?;
-    let imported: CryptoKey = import_key("jwk", &jwk, parameters, false, &usages)
-        .await?
-        .unchecked_into();
+    let imported = import_key("jwk", &jwk, parameters, false, &usages);
+    let imported: CryptoKey = outcome(imported).await?.unchecked_into();
     PUBLIC_KEYS.with_borrow_mut(|keys| {
         if keys.len() >= KEPT_KEYS {
             keys.clear();

@@ -7,9 +7,8 @@ import { Client, Timer } from '../../src/edge/deadline.js';
 
 /** A client, and what it gets. */
 function waiting() {
-  let client;
-  const answer = new Promise((resolve) => (client = new Client(resolve)));
-  return { client, answer };
+  const client = new Client();
+  return { client, answer: client.answered };
 }
 
 /** With timers in the test's hand; `outcome` tells what a promise has come to, if anything. */

@@ -1,7 +1,9 @@
 //! Logins that nobody announces: the OP sends the user back with a code that the app redeems at the
 //! relay, or with the ID token itself.
 
-use super::{Front, Origin, Own, OwnKind, Request};
+use futures_util::FutureExt as _;
+
+use super::{Front, Origin, Own, OwnKind};
 use crate::{
     app::{
         audit::{Class, Event},
@@ -34,16 +36,20 @@ pub(super) enum Callback {
 impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
     /// What the request brings, if it is one with which the OP sends a user back.
     pub(super) async fn callback<O: Origin>(&self, origin: &O) -> Result<Option<Callback>, Own> {
-        let Request { path, query, .. } = self.request;
-        let refused = |refusal: Refusal| Own::new(OwnKind::BadRequest, refusal.code());
-        if !self.app.is_called_back_at(path) {
-            let is_near = !self.app.announce.is_made_by_the_app() && self.app.may_log_in_at(path);
-            return if is_near {
-                Err(refused(Refusal::ResponseAmbiguous))
-            } else {
-                Ok(None)
-            };
+        let path = self.request.path;
+        if self.app.is_called_back_at(path) {
+            return self.brought(origin).boxed_local().await;
         }
+        let is_near = !self.app.announce.is_made_by_the_app() && self.app.may_log_in_at(path);
+        if is_near {
+            Err(refused(Refusal::ResponseAmbiguous))
+        } else {
+            Ok(None)
+        }
+    }
+
+    async fn brought<O: Origin>(&self, origin: &O) -> Result<Option<Callback>, Own> {
+        let query = self.request.query;
         let form = origin.form().await;
         if self.app.announce == Announce::FormPost {
             // A token in anything but a form would not be seen.
@@ -126,4 +132,8 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
         let closed = self.codes.close(code, id);
         Ok(in_time(self.world, limits::GATE_DEADLINE, closed).await?)
     }
+}
+
+const fn refused(refusal: Refusal) -> Own {
+    Own::new(OwnKind::BadRequest, refusal.code())
 }

@@ -9,6 +9,8 @@ mod callback;
 mod login;
 mod unmatched;
 
+use futures_util::FutureExt as _;
+
 pub use self::unmatched::Unmatched;
 use self::{answer::Answer, callback::Callback};
 use super::{
@@ -223,8 +225,12 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
                 .record(&Event::new("session_id_in_url_removed", Some(self.app)));
         }
         match &callback {
-            Some(Callback::Code(code, id)) => self.open(code, *id).await?,
-            Some(Callback::IdToken(login)) => self.check_user(login, &standing, &jar).await?,
+            Some(Callback::Code(code, id)) => self.open(code, *id).boxed_local().await?,
+            Some(Callback::IdToken(login)) => {
+                self.check_user(login, &standing, &jar)
+                    .boxed_local()
+                    .await?;
+            }
             Some(Callback::Refused) | None => {}
         }
         let forward = Forward {
@@ -237,7 +243,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
             Err(Unavailable(code)) => {
                 if let Some(Callback::Code(code, id)) = &callback {
                     // What the app may still do with the code must not be a login.
-                    let _ = self.close(code, *id).await;
+                    let _ = self.close(code, *id).boxed_local().await;
                 }
                 return Err(Own::new(OwnKind::BadGateway, code));
             }
@@ -324,7 +330,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
     /// Ends a session that the app itself has left. Nobody ordered this logout:
     /// if the store fails, the user's request does not.
     async fn end_one(&self, session: &Session, done: &'static str) {
-        let work = self.sessions.end_one(session);
+        let work = self.sessions.end_one(session).boxed_local();
         let code = match in_time(self.world, limits::GATE_DEADLINE, work).await {
             Ok(()) => done,
             Err(_) => "left_session_not_deleted",

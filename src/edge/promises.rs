@@ -1,0 +1,210 @@
+//! The module's work, and the promises that it waits for. In place of `wasm-bindgen-futures`, which makes
+//! two closures for each promise, has them watched by the garbage collector, and goes on a turn later.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, VecDeque},
+    mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+};
+
+use js_sys::Promise;
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+
+#[wasm_bindgen(raw_module = "./promises.js")]
+extern "C" {
+    fn hear(promise: &Promise, number: u32);
+    fn soon();
+}
+
+#[wasm_bindgen]
+extern "C" {
+    /// A promise, and who keeps it.
+    type Kept;
+
+    #[wasm_bindgen(js_namespace = Promise, js_name = withResolvers)]
+    fn to_be_kept() -> Kept;
+
+    #[wasm_bindgen(method, getter)]
+    fn promise(this: &Kept) -> Promise;
+
+    #[wasm_bindgen(method)]
+    fn resolve(this: &Kept, value: &JsValue);
+
+    #[wasm_bindgen(method)]
+    fn reject(this: &Kept, error: &JsValue);
+
+    /// What the runtime gives with a request.
+    pub type RequestContext;
+
+    #[wasm_bindgen(method, js_name = waitUntil)]
+    fn wait_until(this: &RequestContext, promise: &Promise);
+}
+
+type Task = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Numbers are never given twice: who is woken late must not wake another request's work, which may do
+/// nothing in this one's turn.
+#[derive(Default)]
+struct Tasks {
+    last: u64,
+    waiting: BTreeMap<u64, (Task, Waker)>,
+}
+
+#[derive(Default)]
+struct Promises {
+    last: u32,
+    known: BTreeMap<u32, State>,
+}
+
+enum State {
+    Pending(Option<Waker>),
+    Settled(Result<JsValue, JsValue>),
+}
+
+thread_local! {
+    static TASKS: RefCell<Tasks> = RefCell::default();
+    static READY: RefCell<VecDeque<u64>> = RefCell::default();
+    static PROMISES: RefCell<Promises> = RefCell::default();
+    /// Whether somebody looks at `READY` before this turn ends, or in one that is to come.
+    static IS_AT_WORK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The number of a task, as its waker.
+struct Number(u64);
+
+impl Wake for Number {
+    fn wake(self: Arc<Self>) {
+        READY.with_borrow_mut(|ready| ready.push_back(self.0));
+        if !IS_AT_WORK.replace(true) {
+            soon();
+        }
+    }
+}
+
+/// Begins some work, at once; it goes on whenever what it waits for has come.
+pub(super) fn spawn(work: impl Future<Output = ()> + 'static) {
+    let number = TASKS.with_borrow_mut(|tasks| {
+        tasks.last = tasks.last.wrapping_add(1);
+        let waker = Arc::new(Number(tasks.last)).into();
+        tasks.waiting.insert(tasks.last, (Box::pin(work), waker));
+        tasks.last
+    });
+    READY.with_borrow_mut(|ready| ready.push_back(number));
+    // What is at work looks at it next.
+    if !IS_AT_WORK.replace(true) {
+        go_on();
+    }
+}
+
+/// What the turn of the module's is for.
+#[wasm_bindgen(js_name = goOn)]
+#[expect(unreachable_pub, reason = "it is what the module exports")]
+pub fn go_on() {
+    while let Some(number) = READY.with_borrow_mut(VecDeque::pop_front) {
+        // Not in its place meanwhile: it may begin other work.
+        let task = TASKS.with_borrow_mut(|tasks| tasks.waiting.remove(&number));
+        let Some((mut task, waker)) = task else {
+            continue;
+        };
+        if task
+            .as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+        {
+            TASKS.with_borrow_mut(|tasks| tasks.waiting.insert(number, (task, waker)));
+        }
+    }
+    IS_AT_WORK.set(false);
+}
+
+/// What became of a promise.
+#[wasm_bindgen]
+#[expect(unreachable_pub, reason = "it is what the module exports")]
+pub fn settle(number: u32, value: JsValue, is_kept: bool) {
+    let outcome = if is_kept { Ok(value) } else { Err(value) };
+    let before = PROMISES.with_borrow_mut(|promises| {
+        let state = promises.known.get_mut(&number)?;
+        Some(mem::replace(state, State::Settled(outcome)))
+    });
+    let Some(State::Pending(Some(waker))) = before else {
+        return;
+    };
+    let is_first = !IS_AT_WORK.replace(true);
+    waker.wake();
+    if is_first {
+        go_on();
+    }
+}
+
+/// Waits for a promise.
+struct Outcome(u32);
+
+impl Future for Outcome {
+    type Output = Result<JsValue, JsValue>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        PROMISES.with_borrow_mut(|promises| {
+            if let Some(State::Settled(outcome)) = promises.known.remove(&self.0) {
+                return Poll::Ready(outcome);
+            }
+            let waker = Some(context.waker().clone());
+            promises.known.insert(self.0, State::Pending(waker));
+            Poll::Pending
+        })
+    }
+}
+
+impl Drop for Outcome {
+    fn drop(&mut self) {
+        PROMISES.with_borrow_mut(|promises| promises.known.remove(&self.0));
+    }
+}
+
+/// What becomes of a promise, of a call that may fail at once.
+///
+/// # Errors
+/// What the call threw, or the promise was rejected with.
+pub(super) async fn outcome(promise: Result<Promise, JsValue>) -> Result<JsValue, JsValue> {
+    let promise = promise?;
+    let number = PROMISES.with_borrow_mut(|promises| {
+        promises.last = promises.last.wrapping_add(1);
+        promises.known.insert(promises.last, State::Pending(None));
+        promises.last
+    });
+    let outcome = Outcome(number);
+    hear(&promise, number);
+    outcome.await
+}
+
+/// A promise of what comes of some work.
+pub(super) fn promise(work: impl Future<Output = Result<JsValue, JsValue>> + 'static) -> Promise {
+    let kept = to_be_kept();
+    let promise = kept.promise();
+    spawn(async move {
+        match work.await {
+            Ok(value) => kept.resolve(&value),
+            Err(error) => kept.reject(&error),
+        }
+    });
+    promise
+}
+
+/// Keeps the runtime from giving up a request's work, though its client has left or been answered.
+pub(super) struct Hold(Kept);
+
+impl Hold {
+    pub(super) fn of(context: &RequestContext) -> Self {
+        let kept = to_be_kept();
+        context.wait_until(&kept.promise());
+        Self(kept)
+    }
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.0.resolve(&JsValue::UNDEFINED);
+    }
+}
