@@ -193,8 +193,10 @@ const DRY_RUN: &str = "logout_dry_run";
 /// Writes to the log, and notes it for the app's journal.
 fn tell(world: &impl World, app: &App, event: &Event<'_>) {
     world.record(event);
-    let entry = event.entry(world.now());
-    world.with_notes(|notes| notes.untold.note(app.id, entry));
+    if world.has_journal() {
+        let entry = event.entry(world.now());
+        world.with_notes(|notes| notes.untold.note(app.id, entry));
+    }
 }
 
 /// What came of a logout.

@@ -90,6 +90,9 @@ pub trait World {
     /// an `await`.
     fn with_suspects<T>(&self, use_it: impl FnOnce(&mut Suspects) -> T) -> T;
 
+    /// Whether there is an operator's desk that will be told what was noted.
+    fn has_journal(&self) -> bool;
+
     /// What is kept in mind of desks; lives as long as the isolate. Never borrowed across an `await`.
     fn with_notes<T>(&self, use_it: impl FnOnce(&mut Notes) -> T) -> T;
 

@@ -16,6 +16,7 @@ use crate::{
     app::{
         desk,
         logout::{self, Answer, Delivery},
+        ports::World as _,
     },
     domain::{config::App, refusal::Refusal, sender::Sender},
 };
@@ -54,8 +55,9 @@ pub(super) async fn receive(
 
 /// Tells the app's journal, if there is one, what has been noted.
 async fn tell(bindings: &Bindings, app: &App) {
-    let journal = bindings.desks.as_ref();
-    if let Some(desks) = journal.filter(|_| bindings.config.operator.is_some()) {
+    if let Some(desks) = bindings.desks.as_ref()
+        && bindings.world.has_journal()
+    {
         desk::tell(&bindings.world, desks, app).await;
     }
 }

@@ -4,20 +4,6 @@
 /** Milliseconds in which an instance that lives says itself that its time is over. */
 const GRACE = 250;
 
-/** A time that comes, unless it is called off. */
-export class Timer {
-  #timer;
-  comes;
-
-  constructor(span) {
-    this.comes = new Promise((resolve) => (this.#timer = setTimeout(resolve, span)));
-  }
-
-  cancel() {
-    clearTimeout(this.#timer);
-  }
-}
-
 /** Who waits for the answer to a request. */
 export class Client {
   #timer;

@@ -6,21 +6,10 @@ use js_sys::Promise;
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::Response;
 
-use super::promises::outcome;
+use super::promises::{self, outcome};
 
 #[wasm_bindgen(raw_module = "./deadline.js")]
 extern "C" {
-    type Timer;
-
-    #[wasm_bindgen(constructor)]
-    fn new(span: f64) -> Timer;
-
-    #[wasm_bindgen(method, getter)]
-    fn comes(this: &Timer) -> Promise;
-
-    #[wasm_bindgen(method)]
-    fn cancel(this: &Timer);
-
     /// Who waits for the answer to a request.
     pub type Client;
 
@@ -35,27 +24,24 @@ extern "C" {
     fn lift(this: &Client);
 }
 
-/// Something that is called off when nobody waits for it any more.
-struct CalledOff<F: Fn()>(F);
+/// Nobody waits any more.
+struct Lifted<'a>(&'a Client);
 
-impl<F: Fn()> Drop for CalledOff<F> {
+impl Drop for Lifted<'_> {
     fn drop(&mut self) {
-        (self.0)();
+        self.0.lift();
     }
 }
 
 /// Comes after `span`.
 pub(super) async fn sleep(span: Duration) {
-    let timer = Timer::new(millis(span));
-    let _called_off = CalledOff(|| timer.cancel());
-    // It never fails.
-    let _ = outcome(Ok(timer.comes())).await;
+    promises::sleep(millis(span)).await;
 }
 
 impl Client {
     /// Comes after `span`. If the instance has died by then, the client is told.
     pub(super) async fn deadline(&self, span: Duration) {
-        let _called_off = CalledOff(|| self.lift());
+        let _lifted = Lifted(self);
         let _ = outcome(Ok(self.wait(millis(span)))).await;
     }
 }

@@ -16,11 +16,15 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 #[wasm_bindgen(raw_module = "./promises.js")]
 extern "C" {
     fn hear(promise: &Promise, number: u32);
+    fn after(span: f64, number: u32) -> JsValue;
     fn soon();
 }
 
 #[wasm_bindgen]
 extern "C" {
+    #[wasm_bindgen(js_name = clearTimeout)]
+    fn call_off(timer: &JsValue);
+
     /// A promise, and who keeps it.
     type Kept;
 
@@ -139,8 +143,18 @@ pub fn settle(number: u32, value: JsValue, is_kept: bool) {
     }
 }
 
-/// Waits for a promise.
+/// What will become of a promise, or a timer.
 struct Outcome(u32);
+
+impl Outcome {
+    fn expected() -> Self {
+        PROMISES.with_borrow_mut(|promises| {
+            promises.last = promises.last.wrapping_add(1);
+            promises.known.insert(promises.last, State::Pending(None));
+            Self(promises.last)
+        })
+    }
+}
 
 impl Future for Outcome {
     type Output = Result<JsValue, JsValue>;
@@ -168,15 +182,26 @@ impl Drop for Outcome {
 /// # Errors
 /// What the call threw, or the promise was rejected with.
 pub(super) async fn outcome(promise: Result<Promise, JsValue>) -> Result<JsValue, JsValue> {
-    let promise = promise?;
-    let number = PROMISES.with_borrow_mut(|promises| {
-        promises.last = promises.last.wrapping_add(1);
-        promises.known.insert(promises.last, State::Pending(None));
-        promises.last
-    });
-    let outcome = Outcome(number);
-    hear(&promise, number);
+    let (promise, outcome) = (promise?, Outcome::expected());
+    hear(&promise, outcome.0);
     outcome.await
+}
+
+/// A timer that is called off when nobody waits for it any more.
+struct Timer(JsValue);
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        call_off(&self.0);
+    }
+}
+
+/// Comes after so many milliseconds.
+pub(super) async fn sleep(span: f64) {
+    let outcome = Outcome::expected();
+    let _timer = Timer(after(span, outcome.0));
+    // It never fails.
+    let _ = outcome.await;
 }
 
 /// A promise of what comes of some work.

@@ -142,6 +142,10 @@ impl World for Runtime {
         SUSPECTS.with_borrow_mut(use_it)
     }
 
+    fn has_journal(&self) -> bool {
+        self.bound.desks.is_some() && self.bound.config.operator.is_some()
+    }
+
     fn with_notes<T>(&self, use_it: impl FnOnce(&mut Notes) -> T) -> T {
         NOTES.with_borrow_mut(use_it)
     }

@@ -3,6 +3,7 @@
 
 use std::{cell::RefCell, collections::HashMap};
 
+use futures_util::FutureExt as _;
 use js_sys::{JSON, Promise};
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
 use web_sys::CryptoKey;
@@ -31,11 +32,18 @@ extern "C" {
     ) -> Result<Promise, JsValue>;
 }
 
-thread_local! {
-    static PUBLIC_KEYS: RefCell<HashMap<(Algorithm, PublicKey), CryptoKey>> = RefCell::default();
+/// A key that the runtime has taken in, and the dictionary of its algorithm.
+#[derive(Clone)]
+struct Imported {
+    key: CryptoKey,
+    parameters: JsValue,
 }
 
-/// Imported keys kept; more than issuers publish.
+thread_local! {
+    static IMPORTED: RefCell<HashMap<Algorithm, HashMap<PublicKey, Imported>>> = RefCell::default();
+}
+
+/// Imported keys kept of each algorithm; more than issuers publish.
 const KEPT_KEYS: usize = 128;
 
 /// Whether `signature` over `signed` is `key`'s.
@@ -45,8 +53,11 @@ pub(super) async fn verifies(
     signed: &[u8],
     signature: &[u8],
 ) -> Result<bool, JsValue> {
-    let parameters = JSON::parse(parameters(algorithm))?;
-    let key = public_key(algorithm, key, &parameters).await?;
+    let known = IMPORTED.with_borrow(|all| all.get(&algorithm)?.get(key).cloned());
+    let Imported { key, parameters } = match known {
+        Some(known) => known,
+        None => import(algorithm, key).boxed_local().await?,
+    };
     let verified = verify(&parameters, &key, signature, signed);
     Ok(outcome(verified).await?.is_truthy())
 }
@@ -67,24 +78,21 @@ const fn parameters(algorithm: Algorithm) -> &'static str {
     }
 }
 
-async fn public_key(
-    algorithm: Algorithm,
-    key: &PublicKey,
-    parameters: &JsValue,
-) -> Result<CryptoKey, JsValue> {
-    let name = (algorithm, key.clone());
-    if let Some(imported) = PUBLIC_KEYS.with_borrow(|keys| keys.get(&name).cloned()) {
-        return Ok(imported);
-    }
+async fn import(algorithm: Algorithm, key: &PublicKey) -> Result<Imported, JsValue> {
+    let parameters = JSON::parse(parameters(algorithm))?;
     let jwk = JSON::parse(&key.to_minimal_jwk())?;
     let usages = JSON::parse(r#"["verify"]"#)?;
-    let imported = import_key("jwk", &jwk, parameters, false, &usages);
-    let imported: CryptoKey = outcome(imported).await?.unchecked_into();
-    PUBLIC_KEYS.with_borrow_mut(|keys| {
+    let handle = import_key("jwk", &jwk, &parameters, false, &usages);
+    let imported = Imported {
+        key: outcome(handle).await?.unchecked_into(),
+        parameters,
+    };
+    IMPORTED.with_borrow_mut(|all| {
+        let keys = all.entry(algorithm).or_default();
         if keys.len() >= KEPT_KEYS {
             keys.clear();
         }
-        keys.insert(name, imported.clone());
+        keys.insert(key.clone(), imported.clone());
     });
     Ok(imported)
 }

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { Client, Timer } from '../../src/edge/deadline.js';
+import { Client } from '../../src/edge/deadline.js';
 
 /** A client, and what it gets. */
 function waiting() {
@@ -42,18 +42,6 @@ test('a client without a deadline is never told off', () =>
     const { answer } = waiting();
     timers.tick(3_600_000);
     assert.equal(await outcome(answer), 'pending');
-  }));
-
-test('a time comes, unless it is called off', () =>
-  withTimers(async (timers) => {
-    const [kept, cancelled] = [new Timer(1000), new Timer(1000)];
-    timers.tick(999);
-    assert.equal(await outcome(kept.comes), 'pending');
-    cancelled.cancel();
-    timers.tick(1);
-    assert.equal(await outcome(kept.comes), undefined);
-    timers.tick(3_600_000);
-    assert.equal(await outcome(cancelled.comes), 'pending');
   }));
 
 test('a deadline that was lifted cuts nothing, however long the work goes on', () =>

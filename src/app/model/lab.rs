@@ -390,6 +390,10 @@ impl World for Site {
         unreachable!()
     }
 
+    fn has_journal(&self) -> bool {
+        false
+    }
+
     fn with_notes<T>(&self, _: impl FnOnce(&mut Notes) -> T) -> T {
         unreachable!()
     }

@@ -169,6 +169,10 @@ impl World for FakeWorld {
         use_it(&mut self.suspects.borrow_mut())
     }
 
+    fn has_journal(&self) -> bool {
+        true
+    }
+
     fn with_notes<T>(&self, use_it: impl FnOnce(&mut Notes) -> T) -> T {
         use_it(&mut self.notes.borrow_mut())
     }
