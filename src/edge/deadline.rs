@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use js_sys::Promise;
+use js_sys::Function;
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::Response;
 
-use super::promises::{self, outcome};
+use super::promises::{self, Outcome};
 
 #[wasm_bindgen(raw_module = "./deadline.js")]
 extern "C" {
@@ -18,7 +18,7 @@ extern "C" {
     pub(super) fn answer(this: &Client, answer: Response);
 
     #[wasm_bindgen(method)]
-    fn wait(this: &Client, span: f64) -> Promise;
+    fn wait(this: &Client, span: f64, passed: Function);
 
     #[wasm_bindgen(method)]
     fn lift(this: &Client);
@@ -41,8 +41,11 @@ pub(super) async fn sleep(span: Duration) {
 impl Client {
     /// Comes after `span`. If the instance has died by then, the client is told.
     pub(super) async fn deadline(&self, span: Duration) {
+        let outcome = Outcome::expected();
         let _lifted = Lifted(self);
-        let _ = outcome(Ok(self.wait(millis(span)))).await;
+        self.wait(millis(span), outcome.passed());
+        // It never fails.
+        let _ = outcome.await;
     }
 }
 

@@ -3,6 +3,8 @@
 /** The values of keys, a line each; null for those that are not there. */
 export function getMany(kv, lines, cacheTtl) {
   const keys = lines.split('\n');
+  // The one of a single key comes without JSON around it.
+  if (keys.length === 1) return kv.get(lines, { cacheTtl }).then((value) => [value]);
   return kv.get(keys, { cacheTtl }).then((values) => keys.map((key) => values.get(key)));
 }
 

@@ -19,6 +19,12 @@ export function hear(promise, number) {
 /** Has it told that a time has come, by its number. Gives the timer. */
 export const after = (span, number) => setTimeout(tell, span, life().instanceId, settle, number, undefined, true);
 
+/** What a client calls when a time has come. */
+export function passed(number) {
+  const { instanceId } = life();
+  return () => tell(instanceId, settle, number, undefined, true);
+}
+
 const turn = Promise.resolve();
 
 /** Has the module go on with its work when this turn is over. */

@@ -10,13 +10,14 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use js_sys::Promise;
+use js_sys::{Function, Promise};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 #[wasm_bindgen(raw_module = "./promises.js")]
 extern "C" {
     fn hear(promise: &Promise, number: u32);
     fn after(span: f64, number: u32) -> JsValue;
+    fn passed(number: u32) -> Function;
     fn soon();
 }
 
@@ -57,10 +58,27 @@ struct Tasks {
     waiting: BTreeMap<u64, (Task, Waker)>,
 }
 
+/// Few are known at a time, the last of them the likeliest.
 #[derive(Default)]
 struct Promises {
     last: u32,
-    known: BTreeMap<u32, State>,
+    known: Vec<(u32, State)>,
+}
+
+impl Promises {
+    fn position(&self, number: u32) -> Option<usize> {
+        self.known.iter().rposition(|(known, _)| *known == number)
+    }
+
+    fn state(&mut self, number: u32) -> Option<&mut State> {
+        let position = self.position(number)?;
+        self.known.get_mut(position).map(|(_, state)| state)
+    }
+
+    fn take(&mut self, number: u32) -> Option<State> {
+        let position = self.position(number)?;
+        Some(self.known.swap_remove(position).1)
+    }
 }
 
 enum State {
@@ -130,8 +148,10 @@ pub fn go_on() {
 pub fn settle(number: u32, value: JsValue, is_kept: bool) {
     let outcome = if is_kept { Ok(value) } else { Err(value) };
     let before = PROMISES.with_borrow_mut(|promises| {
-        let state = promises.known.get_mut(&number)?;
-        Some(mem::replace(state, State::Settled(outcome)))
+        Some(mem::replace(
+            promises.state(number)?,
+            State::Settled(outcome),
+        ))
     });
     let Some(State::Pending(Some(waker))) = before else {
         return;
@@ -144,15 +164,20 @@ pub fn settle(number: u32, value: JsValue, is_kept: bool) {
 }
 
 /// What will become of a promise, or a timer.
-struct Outcome(u32);
+pub(super) struct Outcome(u32);
 
 impl Outcome {
-    fn expected() -> Self {
+    pub(super) fn expected() -> Self {
         PROMISES.with_borrow_mut(|promises| {
             promises.last = promises.last.wrapping_add(1);
-            promises.known.insert(promises.last, State::Pending(None));
+            promises.known.push((promises.last, State::Pending(None)));
             Self(promises.last)
         })
+    }
+
+    /// What says that it is there.
+    pub(super) fn passed(&self) -> Function {
+        passed(self.0)
     }
 }
 
@@ -161,19 +186,22 @@ impl Future for Outcome {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         PROMISES.with_borrow_mut(|promises| {
-            if let Some(State::Settled(outcome)) = promises.known.remove(&self.0) {
-                return Poll::Ready(outcome);
+            if let Some(State::Pending(waker)) = promises.state(self.0) {
+                *waker = Some(context.waker().clone());
+                return Poll::Pending;
             }
-            let waker = Some(context.waker().clone());
-            promises.known.insert(self.0, State::Pending(waker));
-            Poll::Pending
+            match promises.take(self.0) {
+                Some(State::Settled(outcome)) => Poll::Ready(outcome),
+                _ => Poll::Pending,
+            }
         })
     }
 }
 
 impl Drop for Outcome {
     fn drop(&mut self) {
-        PROMISES.with_borrow_mut(|promises| promises.known.remove(&self.0));
+        // Dropped outside: what it holds may be anybody's.
+        drop(PROMISES.with_borrow_mut(|promises| promises.take(self.0)));
     }
 }
 

@@ -133,15 +133,26 @@ impl<'a> Behind<'a> {
     /// that hand headers on as variables read `_`, and some every other sign, as `-`.
     fn is_stripped(&self, name: &str) -> bool {
         let is_elsewhere = matches!(self.origin, config::Origin::Url(_));
-        let read = |name: &str| {
-            let name = name.to_ascii_lowercase();
-            name.replace(|c: char| !c.is_ascii_alphanumeric(), "-")
+        let read = |byte: u8| {
+            if byte.is_ascii_alphanumeric() {
+                byte.to_ascii_lowercase()
+            } else {
+                b'-'
+            }
         };
-        let name = read(name);
-        name.starts_with("edge-logout-")
+        let begins = |own: &str| {
+            own.len() <= name.len()
+                && name
+                    .bytes()
+                    .map(read)
+                    .zip(own.bytes().map(read))
+                    .all(|(a, b)| a == b)
+        };
+        let is = |own: &str| name.len() == own.len() && begins(own);
+        begins("edge-logout-")
             // A client's credentials are its own.
-            || (name != "authorization" && self.announcement.is_some_and(|own| read(own) == name))
-            || (is_elsewhere && (name.starts_with("x-forwarded-") || name == "forwarded"))
+            || (name != "authorization" && self.announcement.is_some_and(is))
+            || (is_elsewhere && (begins("x-forwarded-") || is("forwarded")))
     }
 
     /// Scheme and authority that the client asked.

@@ -47,7 +47,7 @@ test('a client without a deadline is never told off', () =>
 test('a deadline that was lifted cuts nothing, however long the work goes on', () =>
   withTimers(async (timers) => {
     const { client, answer } = waiting();
-    client.wait(10_000);
+    client.wait(10_000, () => {});
     timers.tick(9_999);
     client.lift();
     timers.tick(3_600_000);
@@ -57,7 +57,7 @@ test('a deadline that was lifted cuts nothing, however long the work goes on', (
 test('one that passes says so, and an instance that lives has time to answer', () =>
   withTimers(async (timers) => {
     const { client, answer } = waiting();
-    const passed = client.wait(2000);
+    const passed = new Promise((resolve) => client.wait(2000, resolve));
     timers.tick(1999);
     assert.equal(await outcome(passed), 'pending');
     timers.tick(1);
@@ -72,7 +72,7 @@ test('one that passes says so, and an instance that lives has time to answer', (
 test('where nobody answers, it does: 503', () =>
   withTimers(async (timers) => {
     const { client, answer } = waiting();
-    client.wait(2000);
+    client.wait(2000, () => {});
     timers.tick(2000);
     timers.tick(250);
     const { status, headers } = await outcome(answer);
@@ -89,7 +89,7 @@ test('nothing is kept of a request that is over', async () => {
   const request = (isAnswered) => {
     const { client, answer: over } = waiting();
     const answer = {};
-    client.wait(60_000);
+    client.wait(60_000, () => {});
     client.lift();
     if (isAnswered) client.answer(answer);
     return [answer, over, client].map((kept) => new WeakRef(kept));

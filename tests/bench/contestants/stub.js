@@ -6,7 +6,7 @@ const PARALLEL = 32;
 const encoder = new TextEncoder();
 let key;
 
-async function verify({ KEY, TOKEN }) {
+export async function verify({ KEY, TOKEN }) {
   key ??= await crypto.subtle.importKey('jwk', KEY, { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256' }, false, ['verify']);
   const end = TOKEN.lastIndexOf('.');
   const signature = Uint8Array.fromBase64(TOKEN.slice(end + 1), { alphabet: 'base64url' });
@@ -14,13 +14,13 @@ async function verify({ KEY, TOKEN }) {
 }
 
 /** As long as a key with a hash and an id. */
-const keyOf = (folder, number) => `${folder}/${'h'.repeat(43)}/${String(number).padStart(22, 'i')}`;
+export const keyOf = (folder, number) => `${folder}/${'h'.repeat(43)}/${String(number).padStart(22, 'i')}`;
 const ttl = { expirationTtl: 44_160 };
 
 async function endInKv({ SESSIONS }, list) {
   const mark = keyOf('mark', 0);
   const pending = SESSIONS.put(keyOf('pending', 0), '', { ...ttl, metadata: { kind: 'sid', hash: 'h'.repeat(43), due: 1 } });
-  await SESSIONS.get([mark], { cacheTtl: 30 });
+  await SESSIONS.get(mark, { cacheTtl: 30 });
   await SESSIONS.put(mark, '1764000000', ttl);
   await pending;
   const { keys } = await SESSIONS.list({ prefix: list });
@@ -36,9 +36,9 @@ async function endInKv({ SESSIONS }, list) {
   await Promise.all(Array.from({ length: PARALLEL }, one));
 }
 
-const ask = ({ LEDGER }, name, command) => LEDGER.getByName(name).fetch(`https://object/1/${command}`);
+export const ask = ({ LEDGER }, name, command) => LEDGER.getByName(name).fetch(`https://object/1/${command}`);
 
-const plans = {
+export const plans = {
   kv: {
     check: ({ SESSIONS }) => SESSIONS.get(['session', 'mark', 'mark'].map(keyOf), { cacheTtl: 30 }),
     end: (env, request) => endInKv(env, request.headers.get('x-list')),

@@ -1,0 +1,118 @@
+// All that edge-logout asks of the platform, in the least JavaScript that asks it: besides the stub's calls it
+// looks at heads, waits no longer than it may, writes to the log, makes requests and answers. It decides
+// nothing, so no Worker that does what edge-logout does takes less: this is the limit.
+import { DurableObject } from 'cloudflare:workers';
+import { ask, keyOf, plans, verify } from './stub.js';
+
+function headOf({ headers }) {
+  let text = '';
+  headers.forEach((value, name) => (text += `${name}\n${value}\n`));
+  return text;
+}
+
+async function within(milliseconds, work) {
+  const timer = setTimeout(() => {}, milliseconds);
+  try {
+    return await work;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const REFUSED = '{"error":"invalid_request","error_description":"The logout token was not accepted."}';
+const ENDED = { matched: 1, later: 0, of_other_subject: 0, unreadable: 0, deferred: false };
+
+async function receive(request, env) {
+  await within(10_000, request.arrayBuffer());
+  if (!request.headers.has('x-list')) {
+    console.log(JSON.stringify({ code: 'token_malformed', class: 'refused', app: 'SHOP' }));
+    return new Response(REFUSED, { status: 400, headers: { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' } });
+  }
+  await within(2000, verify(env).then(() => within(1900, plans[env.MODE].end(env, request))));
+  console.log(JSON.stringify({ code: 'logout_done', app: 'SHOP', of: 'h'.repeat(12), ...ENDED }));
+  return new Response(null, { headers: { 'Cache-Control': 'no-store' } });
+}
+
+async function pass(request, env, isSignedIn) {
+  let forward = request;
+  if (isSignedIn) {
+    await within(10_000, plans[env.MODE].check(env, request));
+    forward = new Request(request);
+    forward.headers.delete('cookie');
+    forward.headers.append('cookie', request.headers.get('cookie'));
+  }
+  const answer = await fetch(forward);
+  headOf(answer);
+  return answer;
+}
+
+export default {
+  async fetch(request, env, context) {
+    headOf(request);
+    const plan = request.headers.get('x-plan');
+    if (plan === 'begin') {
+      await plans[env.MODE].begin?.(env, request);
+      return new Response();
+    }
+    if (request.method === 'GET') return pass(request, env, plan === 'check');
+    const answer = receive(request, env);
+    context.waitUntil(answer);
+    return answer;
+  },
+};
+
+const COLUMNS = 'id, other, login, expires, seq, ended, logout, valid_until';
+const DOOMED = 'ended IS NULL AND (length(?) = 0 OR other = ?) AND login <= ? AND seq < ?';
+const NEXT_SEQ = '1 + max(ifnull((SELECT max(seq) FROM logout), 0), ifnull((SELECT max(seq) FROM session), 0))';
+const ALL = new Uint8Array();
+const ID = new Uint8Array(16);
+
+/** A list: the statements that a list of edge-logout runs. */
+export class Ledger extends DurableObject {
+  #run(statement, ...values) {
+    return this.ctx.storage.sql.exec(statement, ...values).raw().toArray();
+  }
+
+  constructor(state, env) {
+    super(state, env);
+    this.#run("SELECT name FROM sqlite_master WHERE name = 'logout'");
+  }
+
+  async fetch(request) {
+    const [command, user] = request.url.slice('https://object/1/'.length).split('/');
+    if (command === 'alive') this.#run(`SELECT ${COLUMNS} FROM session WHERE id = ?`, ID);
+    else if (command === 'begin') this.#begin();
+    else await this.#end(user);
+    return new Response(null, { headers: { answer: 'AQEB' } });
+  }
+
+  #begin() {
+    this.#run(`CREATE TABLE session (id BLOB PRIMARY KEY, other BLOB NOT NULL, login INTEGER NOT NULL, expires INTEGER
+      NOT NULL, seq INTEGER NOT NULL, ended INTEGER, logout INTEGER, valid_until INTEGER) WITHOUT ROWID`);
+    this.#run(`CREATE TABLE logout (scope BLOB NOT NULL, time INTEGER NOT NULL, seq INTEGER NOT NULL, until INTEGER
+      NOT NULL, PRIMARY KEY (scope, time)) WITHOUT ROWID`);
+    this.#run('INSERT INTO session (id, other, login, expires, seq) VALUES (?, ?, ?, ?, ?)', ID, new Uint8Array(33), 1, 2, 0);
+    this.ctx.storage.setAlarm(Date.now() + 43_200_000);
+  }
+
+  async #end(user) {
+    const { storage } = this.ctx;
+    this.#run(
+      `INSERT INTO logout (scope, time, until, seq) VALUES (?, ?, ?, ${NEXT_SEQ})
+       ON CONFLICT DO UPDATE SET until = max(until, excluded.until) RETURNING seq`, ALL, 1, 2);
+    this.#run(
+      `SELECT count(*) FILTER (WHERE ${DOOMED}), count(*) FROM session
+       WHERE ended IS NULL AND (length(?) = 0 OR other = ?)`, ALL, ALL, 5, 2, ALL, ALL);
+    this.#run(`UPDATE session SET ended = ?, logout = ?, valid_until = ? WHERE ${DOOMED}`, 1, null, null, ALL, ALL, 5, 2);
+    storage.setAlarm(Date.now() + 2000);
+    const ended = `SELECT ${COLUMNS} FROM session WHERE ended IS NOT NULL LIMIT ?`;
+    this.#run(ended, 100);
+    await within(1200, user ? ask(this.env, `u:${user}`, 'end') : this.env.SESSIONS.delete(keyOf('session', 0)));
+    this.#run('DELETE FROM session WHERE id = ?', ID);
+    this.#run(ended, 1);
+    this.#run(
+      `SELECT min(at) FROM (SELECT min(expires) AS at FROM session
+       WHERE logout IS NULL UNION ALL SELECT min(until) FROM logout)`);
+    storage.setAlarm(Date.now() + 900_000);
+  }
+}
