@@ -123,7 +123,7 @@ worker() {
   # What Rust and wasm-bindgen use, and no encoding that workerd may not know yet. Names for stack traces
   # are an eighth of the bundle; a panic says its file and line without them.
   wasm-opt "$stage/index_bg.wasm" -o build/index_bg.wasm -O3 ${NAMES:---strip-debug} \
-    --enable-mutable-globals --enable-sign-ext --enable-nontrapping-float-to-int --enable-bulk-memory \
+    --enable-simd --enable-mutable-globals --enable-sign-ext --enable-nontrapping-float-to-int --enable-bulk-memory \
     --enable-multivalue --enable-reference-types --enable-exception-handling
 }
 

@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::pin, time::Duration};
 
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, join, select};
 use serde::Serialize;
 
 use super::{
@@ -135,6 +135,15 @@ pub trait Kv {
     /// # Errors
     /// [`Unavailable`]: it may have been deleted or not.
     async fn delete(&self, key: &str) -> Result<(), Unavailable>;
+
+    /// Deletes two keys at the same time.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: either may have been deleted or not.
+    async fn delete_both(&self, one: &str, other: &str) -> Result<(), Unavailable> {
+        let (one, other) = join(self.delete(one), self.delete(other)).await;
+        one.and(other)
+    }
 
     /// One page of the keys that begin with `prefix`; a page may be empty and not the last.
     ///

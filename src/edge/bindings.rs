@@ -123,6 +123,7 @@ impl Bindings {
         let world = Runtime {
             client,
             bound: Bound::of(env)?,
+            tick: Rc::default(),
         };
         Some(Self { world })
     }

@@ -12,6 +12,9 @@ export function getMany(kv, lines, cacheTtl) {
 export const put = (kv, key, value, expirationTtl, metadata) =>
   kv.put(key, value, { expirationTtl, metadata: metadata && JSON.parse(metadata) });
 
+/** Deletes both at the same time. */
+export const deleteBoth = (kv, one, other) => Promise.all([kv.delete(one), kv.delete(other)]);
+
 /** As JSON: pairs of keys and metadata, and where the next page begins, if there is one. */
 export async function list(kv, prefix, cursor) {
   const page = await kv.list({ prefix, cursor });

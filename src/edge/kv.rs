@@ -35,6 +35,9 @@ extern "C" {
         metadata: Option<&str>,
     ) -> Result<Promise, JsValue>;
 
+    #[wasm_bindgen(js_name = deleteBoth, catch)]
+    fn delete_both(kv: &Namespace, one: &str, other: &str) -> Result<Promise, JsValue>;
+
     #[wasm_bindgen(catch)]
     fn list(kv: &Namespace, prefix: &str, cursor: Option<String>) -> Result<Promise, JsValue>;
 }
@@ -70,6 +73,11 @@ impl Kv for Namespace {
 
     async fn delete(&self, key: &str) -> Result<(), Unavailable> {
         outcome(self.remove(key)).await.map(drop).map_err(failed)
+    }
+
+    async fn delete_both(&self, one: &str, other: &str) -> Result<(), Unavailable> {
+        let deleted = outcome(delete_both(self, one, other)).await;
+        deleted.map(drop).map_err(failed)
     }
 
     async fn list(&self, prefix: &str, cursor: Option<String>) -> Result<Page, Unavailable> {

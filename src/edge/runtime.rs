@@ -12,7 +12,7 @@ use worker::{AnalyticsEngineDataPointBuilder, console_log};
 
 use super::{
     bindings::Bound,
-    deadline::{self, Client},
+    deadline::{Client, Tick},
     http, webcrypto,
 };
 use crate::{
@@ -39,6 +39,7 @@ pub(super) struct Runtime {
     /// Who waits for the answer, if somebody does.
     pub(super) client: Option<Rc<Client>>,
     pub(super) bound: Rc<Bound>,
+    pub(super) tick: Rc<Tick>,
 }
 
 thread_local! {
@@ -67,7 +68,7 @@ impl World for Runtime {
     }
 
     async fn sleep(&self, span: Duration) {
-        deadline::sleep(span).await;
+        self.tick.sleep(span).await;
     }
 
     async fn deadline(&self, span: Duration) {

@@ -210,8 +210,7 @@ impl<W: World, K: Kv> KvSessions<'_, W, K> {
 
     async fn delete(&self, keys: &[String; DELETIONS]) -> Result<(), Unavailable> {
         let [entry, other, last] = keys;
-        let (entry, other) = join(self.kv.delete(entry), self.kv.delete(other)).await;
-        entry.and(other)?;
+        self.kv.delete_both(entry, other).await?;
         self.kv.delete(last).await
     }
 }
