@@ -16,14 +16,14 @@ export function hear(promise, number) {
   );
 }
 
-/** Has it told that a time has come, by its number. Gives the timer. */
-export const after = (span, number) => setTimeout(tell, span, life().instanceId, settle, number, undefined, true);
-
-/** What a client calls when a time has come. */
+/** What is called when a time has come, by its number. */
 export function passed(number) {
   const { instanceId } = life();
   return () => tell(instanceId, settle, number, undefined, true);
 }
+
+/** Has the module told when `span` milliseconds have passed. Gives the timer. */
+export const after = (span, number) => setTimeout(passed(number), span);
 
 const turn = Promise.resolve();
 

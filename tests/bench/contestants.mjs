@@ -14,6 +14,10 @@ const modulesOf = {
   floor: () => [['worker.js', 'esModule', `${HERE}/floor.js`]],
   'pass-through': () => [['worker.js', 'esModule', `${HERE}/pass-through.js`]],
   stub: () => [['worker.js', 'esModule', `${HERE}/stub.js`]],
+  calls: () => [
+    ['worker.js', 'esModule', `${HERE}/calls.js`],
+    ['stub.js', 'esModule', `${HERE}/stub.js`],
+  ],
   'ts-jose': (output) => [['worker.js', 'esModule', join(output, 'ts-jose.js')]],
   'edge-logout': () => [
     ['index.js', 'esModule', 'build/index.js'],
@@ -22,7 +26,9 @@ const modulesOf = {
 };
 
 /** The names, in the order in which they take turns. */
-export const NAMES = ['floor', 'pass-through', 'stub, KV', 'ts-jose', 'edge-logout, KV', 'stub, ledger', 'edge-logout, ledger'];
+export const NAMES = [
+  'floor', 'pass-through', 'stub, KV', 'calls, KV', 'ts-jose', 'edge-logout, KV', 'stub, ledger', 'calls, ledger', 'edge-logout, ledger',
+];
 const made = (name) => name.split(',')[0];
 
 /** The files that are uploaded of a contestant. */
@@ -51,10 +57,12 @@ export function start(name, { output, kv, world, v8Flags }) {
     session_cookies: ['shop.sid'],
   };
   const key = randomBytes(32).toString('base64');
+  const asked = { variables: { MODE: isKvAlone(name) ? 'kv' : 'ledger', KEY: world.jwk, TOKEN: world.token } };
   const setups = {
     floor: {},
     'pass-through': {},
-    stub: { variables: { MODE: isKvAlone(name) ? 'kv' : 'ledger', KEY: world.jwk, TOKEN: world.token } },
+    stub: asked,
+    calls: asked,
     'ts-jose': {
       variables: { APP: { ...app, prefix: '/shop', jwks_uri: world.jwksUri, session_lifetime: 43_200, kv_operations: 1000 } },
       secrets: { SEAL_KEY: key },
