@@ -123,7 +123,6 @@ impl Bindings {
         let world = Runtime {
             client,
             bound: Bound::of(env)?,
-            tick: Rc::default(),
         };
         Some(Self { world })
     }

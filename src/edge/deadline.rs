@@ -1,19 +1,12 @@
 //! Timers, and deadlines that hold even if this instance of the module dies: see `deadline.js`.
 
-use std::{cell::OnceCell, time::Duration};
+use std::time::Duration;
 
-use futures_util::{
-    FutureExt as _,
-    future::{LocalBoxFuture, Shared},
-};
 use js_sys::Function;
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::Response;
 
-use super::{
-    promises::{self, Outcome},
-    runtime::now,
-};
+use super::promises::{self, Outcome};
 
 #[wasm_bindgen(raw_module = "./deadline.js")]
 extern "C" {
@@ -40,24 +33,9 @@ impl Drop for Lifted<'_> {
     }
 }
 
-/// The first moments of all that one request waits for. Most of it is there before they are over, and then
-/// they were the only timer.
-#[derive(Default)]
-pub(super) struct Tick(OnceCell<Shared<LocalBoxFuture<'static, ()>>>);
-
-/// How long they are.
-const TICK: Duration = Duration::from_millis(400);
-
-impl Tick {
-    /// Comes after `span`.
-    pub(super) async fn sleep(&self, span: Duration) {
-        let until = now().plus(span);
-        if span > TICK {
-            let tick = || promises::sleep(millis(TICK)).boxed_local().shared();
-            self.0.get_or_init(tick).clone().await;
-        }
-        promises::sleep(millis(until.since(now()))).await;
-    }
+/// Comes after `span`.
+pub(super) async fn sleep(span: Duration) {
+    promises::sleep(millis(span)).await;
 }
 
 impl Client {

@@ -55,7 +55,7 @@ type Task = Pin<Box<dyn Future<Output = ()>>>;
 #[derive(Default)]
 struct Tasks {
     last: u64,
-    waiting: BTreeMap<u64, (Task, Waker)>,
+    waiting: BTreeMap<u64, Task>,
 }
 
 /// Few are known at a time, the last of them the likeliest.
@@ -88,18 +88,25 @@ enum State {
 
 thread_local! {
     static TASKS: RefCell<Tasks> = RefCell::default();
-    static READY: RefCell<VecDeque<u64>> = RefCell::default();
+    static READY: RefCell<VecDeque<Arc<Number>>> = RefCell::default();
     static PROMISES: RefCell<Promises> = RefCell::default();
     /// Whether somebody looks at `READY` before this turn ends, or in one that is to come.
     static IS_AT_WORK: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The number of a task, as its waker.
+/// The number of a task, as its waker. A task that nobody can wake any more is over.
 struct Number(u64);
+
+impl Drop for Number {
+    fn drop(&mut self) {
+        // Dropped outside: it may hold anything.
+        drop(TASKS.with_borrow_mut(|tasks| tasks.waiting.remove(&self.0)));
+    }
+}
 
 impl Wake for Number {
     fn wake(self: Arc<Self>) {
-        READY.with_borrow_mut(|ready| ready.push_back(self.0));
+        READY.with_borrow_mut(|ready| ready.push_back(self));
         if !IS_AT_WORK.replace(true) {
             soon();
         }
@@ -110,9 +117,8 @@ impl Wake for Number {
 pub(super) fn spawn(work: impl Future<Output = ()> + 'static) {
     let number = TASKS.with_borrow_mut(|tasks| {
         tasks.last = tasks.last.wrapping_add(1);
-        let waker = Arc::new(Number(tasks.last)).into();
-        tasks.waiting.insert(tasks.last, (Box::pin(work), waker));
-        tasks.last
+        tasks.waiting.insert(tasks.last, Box::pin(work));
+        Arc::new(Number(tasks.last))
     });
     READY.with_borrow_mut(|ready| ready.push_back(number));
     // What is at work looks at it next.
@@ -127,16 +133,14 @@ pub(super) fn spawn(work: impl Future<Output = ()> + 'static) {
 pub fn go_on() {
     while let Some(number) = READY.with_borrow_mut(VecDeque::pop_front) {
         // Not in its place meanwhile: it may begin other work.
-        let task = TASKS.with_borrow_mut(|tasks| tasks.waiting.remove(&number));
-        let Some((mut task, waker)) = task else {
+        let task = TASKS.with_borrow_mut(|tasks| tasks.waiting.remove(&number.0));
+        let Some(mut task) = task else {
             continue;
         };
-        if task
-            .as_mut()
-            .poll(&mut Context::from_waker(&waker))
-            .is_pending()
-        {
-            TASKS.with_borrow_mut(|tasks| tasks.waiting.insert(number, (task, waker)));
+        let waker = Waker::from(number.clone());
+        let polled = task.as_mut().poll(&mut Context::from_waker(&waker));
+        if polled.is_pending() {
+            TASKS.with_borrow_mut(|tasks| tasks.waiting.insert(number.0, task));
         }
     }
     IS_AT_WORK.set(false);
@@ -161,6 +165,13 @@ pub fn settle(number: u32, value: JsValue, is_kept: bool) {
     if is_first {
         go_on();
     }
+}
+
+/// Nothing will become of a promise.
+#[wasm_bindgen]
+#[expect(unreachable_pub, reason = "it is what the module exports")]
+pub fn forget(number: u32) {
+    drop(PROMISES.with_borrow_mut(|promises| promises.take(number)));
 }
 
 /// What will become of a promise, or a timer.

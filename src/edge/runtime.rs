@@ -12,7 +12,7 @@ use worker::{AnalyticsEngineDataPointBuilder, console_log};
 
 use super::{
     bindings::Bound,
-    deadline::{Client, Tick},
+    deadline::{self, Client},
     http, webcrypto,
 };
 use crate::{
@@ -39,7 +39,6 @@ pub(super) struct Runtime {
     /// Who waits for the answer, if somebody does.
     pub(super) client: Option<Rc<Client>>,
     pub(super) bound: Rc<Bound>,
-    pub(super) tick: Rc<Tick>,
 }
 
 thread_local! {
@@ -68,7 +67,7 @@ impl World for Runtime {
     }
 
     async fn sleep(&self, span: Duration) {
-        self.tick.sleep(span).await;
+        deadline::sleep(span).await;
     }
 
     async fn deadline(&self, span: Duration) {
