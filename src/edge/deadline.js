@@ -14,8 +14,9 @@ export class Client {
   /** Says so when `span` milliseconds have passed. Until `lift` is called the client waits no longer. */
   wait(span, passed) {
     this.#timer = setTimeout(() => {
-      passed();
+      // First: an instance that lives lifts it, within this call.
       this.#timer = setTimeout(() => this.answer(unavailable()), GRACE);
+      passed();
     }, span);
   }
 
