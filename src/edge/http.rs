@@ -254,10 +254,9 @@ impl Body for &Incoming {
     async fn read(self, limit: usize) -> Result<Vec<u8>, Refusal> {
         let told = self.head.header("content-length");
         let length = told.and_then(|length| length.parse::<usize>().ok());
-        if length.is_some_and(|length| length > limit) {
-            return Err(Refusal::BodyTooLarge);
-        }
-        if length.is_none() {
+        // One that is too large is begun all the same: a client that is refused before it has sent anything
+        // sees its connection break, and no answer.
+        if length.is_none_or(|length| length > limit) {
             return read_all(self.request.body(), limit).await.map_err(refused);
         }
         let body: ArrayBuffer = outcome(self.request.array_buffer())
