@@ -97,6 +97,7 @@ impl Jar {
         Self::open_some(config, app, header, now)
     }
 
+    /// Apart from what requests without cookies go through: the first of an isolate compiles that alone.
     #[inline(never)]
     fn open_some(config: &Config, app: &App, header: &str, now: Timestamp) -> Self {
         let pairs = pairs(app, header);

@@ -71,6 +71,7 @@ impl Bound {
         Self::new(env)
     }
 
+    /// Once per isolate, and not part of what every request runs.
     #[inline(never)]
     fn new(env: &Env) -> Option<Rc<Self>> {
         let read = || {

@@ -21,7 +21,6 @@ mod webcrypto;
 
 use std::rc::Rc;
 
-use futures_util::FutureExt as _;
 use js_sys::Promise;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use web_sys::{Request, Response};
@@ -35,6 +34,7 @@ use self::{
 };
 use crate::{
     app::{
+        apart,
         front::{Front, Unmatched},
         logout,
     },
@@ -82,40 +82,28 @@ async fn serve(
     };
     let config = bindings.config.clone();
     let answer = match route::locate(&config, target.host, target.path) {
-        Place::TokenEndpoint(app) => relay::token(&bindings, app, &incoming).boxed_local().await,
-        Place::Metadata(app) => {
-            relay::metadata(&bindings, app, &incoming, &target)
-                .boxed_local()
-                .await
-        }
+        Place::TokenEndpoint(app) => apart(relay::token(&bindings, app, &incoming)).await,
+        Place::Metadata(app) => apart(relay::metadata(&bindings, app, &incoming, &target)).await,
         Place::Own(path) if operator::has(path) => {
-            return operator::serve(&bindings, context, client, &target, path, &incoming)
-                .boxed_local()
-                .await;
+            return apart(operator::serve(
+                &bindings, context, client, &target, path, &incoming,
+            ))
+            .await;
         }
-        Place::Own(path) => {
-            pages::own_path(&bindings, &incoming, path)
-                .boxed_local()
-                .await
-        }
+        Place::Own(path) => apart(pages::own_path(&bindings, &incoming, path)).await,
         Place::Nowhere => http::plain(404, "Not found.\n"),
         Place::Ambiguous => http::plain(400, "Ambiguous path.\n"),
         Place::BackChannel(app) => {
-            return back_channel::receive(&bindings, context, client, app, &incoming)
-                .boxed_local()
-                .await;
+            return apart(back_channel::receive(
+                &bindings, context, client, app, &incoming,
+            ))
+            .await;
         }
-        Place::Unmatched(rule) => {
-            unmatched(&bindings, &incoming, &target, rule)
-                .boxed_local()
-                .await
-        }
+        Place::Unmatched(rule) => apart(unmatched(&bindings, &incoming, &target, rule)).await,
         Place::App(app, prefix) if app.is_called_back_at(target.path) => {
             // Whatever the client does, the answer of the app decides what its code was good for.
             let _hold = Hold::of(context);
-            gate(&bindings, &incoming, &target, app, prefix)
-                .boxed_local()
-                .await
+            apart(gate(&bindings, &incoming, &target, app, prefix)).await
         }
         Place::App(app, prefix) => gate(&bindings, &incoming, &target, app, prefix).await,
     };

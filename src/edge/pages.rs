@@ -1,6 +1,5 @@
 //! The Worker's own answers: pages of `www` for people, short texts for programs.
 
-use futures_util::FutureExt as _;
 use web_sys::Response;
 use worker::Result;
 
@@ -11,6 +10,7 @@ use super::{
 };
 use crate::{
     app::{
+        apart,
         audit::Event,
         front::{Own, OwnKind, Served},
         operator,
@@ -68,7 +68,7 @@ pub(super) async fn deliver(
             Own::new(OwnKind::BadGateway, code)
         }
     };
-    render(bindings, &own, behind, app).boxed_local().await
+    apart(render(bindings, &own, behind, app)).await
 }
 
 /// An answer of the gate: a page where a person looks, a text elsewhere.

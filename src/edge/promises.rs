@@ -1,5 +1,5 @@
-//! The module's work, and the promises that it waits for. In place of `wasm-bindgen-futures`, which makes
-//! two closures for each promise, has them watched by the garbage collector, and goes on a turn later.
+//! The module's work, and the promises that it waits for. In place of `wasm-bindgen-futures`, which has two
+//! closures cross the border for each promise, and goes on a turn later: here a promise is a number.
 
 use std::{
     cell::{Cell, RefCell},

@@ -1,10 +1,9 @@
 //! Where sessions live, as the bindings say.
 
-use futures_util::FutureExt as _;
-
 use super::{kv, ledger, runtime::Runtime};
 use crate::{
     app::{
+        apart,
         kv_sessions::KvSessions,
         ledger::LedgerSessions,
         ports::{Ended, Sessions, Survey, Unavailable},
@@ -25,15 +24,15 @@ pub(super) enum Store<'a> {
 impl Sessions for Store<'_> {
     async fn register(&self, birth: &Birth) -> Result<Result<(), BirthRefused>, Unavailable> {
         match self {
-            Self::Kv(sessions) => sessions.register(birth).boxed_local().await,
-            Self::Ledger(sessions) => sessions.register(birth).boxed_local().await,
+            Self::Kv(sessions) => apart(sessions.register(birth)).await,
+            Self::Ledger(sessions) => apart(sessions.register(birth)).await,
         }
     }
 
     async fn alive(&self, session: &Session) -> Result<Life, Unavailable> {
         match self {
-            Self::Kv(sessions) => sessions.alive(session).boxed_local().await,
-            Self::Ledger(sessions) => sessions.alive(session).boxed_local().await,
+            Self::Kv(sessions) => apart(sessions.alive(session)).await,
+            Self::Ledger(sessions) => apart(sessions.alive(session)).await,
         }
     }
 
@@ -44,22 +43,22 @@ impl Sessions for Store<'_> {
         deadline: Timestamp,
     ) -> Result<Ended, Unavailable> {
         match self {
-            Self::Kv(sessions) => sessions.end(scope, logout, deadline).boxed_local().await,
-            Self::Ledger(sessions) => sessions.end(scope, logout, deadline).boxed_local().await,
+            Self::Kv(sessions) => apart(sessions.end(scope, logout, deadline)).await,
+            Self::Ledger(sessions) => apart(sessions.end(scope, logout, deadline)).await,
         }
     }
 
     async fn survey(&self, scope: &Scope, logout: &Logout) -> Result<Survey, Unavailable> {
         match self {
-            Self::Kv(sessions) => sessions.survey(scope, logout).boxed_local().await,
-            Self::Ledger(sessions) => sessions.survey(scope, logout).boxed_local().await,
+            Self::Kv(sessions) => apart(sessions.survey(scope, logout)).await,
+            Self::Ledger(sessions) => apart(sessions.survey(scope, logout)).await,
         }
     }
 
     async fn end_one(&self, session: &Session) -> Result<(), Unavailable> {
         match self {
-            Self::Kv(sessions) => sessions.end_one(session).boxed_local().await,
-            Self::Ledger(sessions) => sessions.end_one(session).boxed_local().await,
+            Self::Kv(sessions) => apart(sessions.end_one(session)).await,
+            Self::Ledger(sessions) => apart(sessions.end_one(session)).await,
         }
     }
 }

@@ -3,12 +3,12 @@
 
 use std::{cell::RefCell, collections::HashMap};
 
-use futures_util::FutureExt as _;
 use js_sys::{JSON, Promise};
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
 use web_sys::CryptoKey;
 
 use super::promises::outcome;
+use crate::app::apart;
 use crate::domain::{jwks::PublicKey, jws::Algorithm};
 
 #[wasm_bindgen]
@@ -56,7 +56,7 @@ pub(super) async fn verifies(
     let known = IMPORTED.with_borrow(|all| all.get(&algorithm)?.get(key).cloned());
     let Imported { key, parameters } = match known {
         Some(known) => known,
-        None => import(algorithm, key).boxed_local().await?,
+        None => apart(import(algorithm, key)).await?,
     };
     let verified = verify(&parameters, &key, signature, signed);
     Ok(outcome(verified).await?.is_truthy())

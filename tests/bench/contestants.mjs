@@ -36,7 +36,7 @@ export const filesOf = (name, output) => modulesOf[made(name)](output).map(([, ,
 
 export function bundle(output) {
   buildSync({
-    entryPoints: [join(root, HERE, 'ts-jose.ts')],
+    entryPoints: [join(root, HERE, 'ts-jose/worker.ts')],
     outfile: join(root, output, 'ts-jose.js'),
     bundle: true,
     minify: true,

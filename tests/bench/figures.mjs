@@ -10,9 +10,10 @@ export function spread(values) {
 
 export const percentile = (values, at) => quantile(values.toSorted((a, b) => a - b), at);
 
-/** Of two contestants, in the same rounds: what disturbs one disturbs the other. */
+/** Of two contestants, in the same rounds: what disturbs one disturbs the other. Nothing if one was left out. */
 const paired = (work, one, other, key, combine) => {
   const others = work.get(other);
+  if (!work.has(one) || !others) return undefined;
   return spread(work.get(one).map((round, index) => combine(round[key], others[index][key])));
 };
 export const ratio = (work, one, other, key) => paired(work, one, other, key, (a, b) => a / b);
@@ -34,41 +35,37 @@ export function goals(results, single) {
     const measured = results.get(work);
     if (!measured) return;
     const figure = figureOf(measured);
+    if (!figure) return;
     const isReached = isLeast ? figure.median >= goal : figure.median <= goal;
     all.push({ what, figure, goal, unit, isLeast, isReached, limit: limitOf?.(measured) });
   };
-  const floor = () => spread(results.get('refused: garbage').get('floor').map(({ cpu }) => cpu)).median;
+  const floor = results.get('refused: garbage')?.get('floor');
   const own = (one, other) => (work) => {
-    const scale = REFERENCE_FLOOR / floor();
-    const { low, median, high } = difference(work, one, other, 'cpu');
-    return { low: low * scale, median: median * scale, high: high * scale };
+    const figure = difference(work, one, other, 'cpu');
+    if (!figure || !floor) return undefined;
+    const scale = REFERENCE_FLOOR / spread(floor.map(({ cpu }) => cpu)).median;
+    return { low: figure.low * scale, median: figure.median * scale, high: figure.high * scale };
   };
-  const against = (one, other, key) => (work) => work.has(one) && work.has(other) ? ratio(work, one, other, key) : undefined;
-  const hasFloor = results.has('refused: garbage');
+  const against = (one, other, key) => (work) => ratio(work, one, other, key);
   for (const work of ['refused: garbage', 'refused: wrong audience']) {
     const limitOf = against(KV_CALLS, 'ts-jose', 'rate');
     add(`${work}: throughput, of ts-jose's`, work, against(KV, 'ts-jose', 'rate'), 2, { isLeast: true, limitOf });
     add(`${work}: own CPU, above an empty Worker's`, work, own(KV, 'floor'), 40, { unit: 'µs', limitOf: own(KV_CALLS, 'floor') });
   }
-  if (hasFloor) {
-    for (const [work, goal] of [['logout by sid', 60], [GATED, 80]]) {
-      for (const [name, kind] of [[KV, 'KV'], [LEDGER, 'ledger']]) {
-        const limitOf = own(`calls, ${kind}`, `stub, ${kind}`);
-        add(`${work}, ${kind}: own CPU`, work, own(name, `stub, ${kind}`), goal, { unit: 'µs', limitOf });
-      }
+  for (const [work, goal] of [['logout by sid', 60], [GATED, 80]]) {
+    for (const [name, kind] of [[KV, 'KV'], [LEDGER, 'ledger']]) {
+      const limitOf = own(`calls, ${kind}`, `stub, ${kind}`);
+      add(`${work}, ${kind}: own CPU`, work, own(name, `stub, ${kind}`), goal, { unit: 'µs', limitOf });
     }
   }
-  for (const [work, measured] of results) {
-    if (!measured.has('ts-jose') || !measured.has(KV)) continue;
+  for (const work of results.keys()) {
     const [rate, cpu] = ['rate', 'cpu'].map((key) => ({ isLeast: key === 'rate', limitOf: against(KV_CALLS, 'ts-jose', key) }));
     add(`${work}, KV: throughput, of ts-jose's`, work, against(KV, 'ts-jose', 'rate'), 1, rate);
     add(`${work}, KV: CPU, of ts-jose's`, work, against(KV, 'ts-jose', 'cpu'), 1.1, cpu);
   }
-  if (results.get('logout by sid')?.has('Apache')) {
-    for (const [name, kind] of [[KV, 'KV'], [LEDGER, 'ledger']]) {
-      const limitOf = against(`calls, ${kind}`, 'Apache', 'cpu');
-      add(`logout by sid, ${kind}: CPU, of Apache's`, 'logout by sid', against(name, 'Apache', 'cpu'), 1, { limitOf });
-    }
+  for (const [name, kind] of [[KV, 'KV'], [LEDGER, 'ledger']]) {
+    const limitOf = against(`calls, ${kind}`, 'Apache', 'cpu');
+    add(`logout by sid, ${kind}: CPU, of Apache's`, 'logout by sid', against(name, 'Apache', 'cpu'), 1, { limitOf });
   }
   for (const name of [KV, LEDGER]) {
     const limitOf = against(KV_CALLS, 'pass-through', 'rate');
@@ -82,7 +79,7 @@ export function goals(results, single) {
   }
   const few = results.get('logout by sub, 20 sessions');
   const many = results.get('logout by sub, 2,000 sessions');
-  if (few && many) {
+  if (few?.has(LEDGER) && many?.has(LEDGER)) {
     const rounds = many.get(LEDGER).map(({ p50 }, index) => p50 / few.get(LEDGER)[index].p50);
     add('logout by sub, ledger: time of 2,000 sessions, of that of 20', 'logout by sub, 20 sessions', () => spread(rounds), 3);
   }

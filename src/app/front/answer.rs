@@ -1,7 +1,5 @@
 //! An app's answer on its way out: the login it announces, the cookies it sets.
 
-use futures_util::FutureExt as _;
-
 use super::{
     Changes, Front, Own, OwnKind, Reply,
     announcement::{self, Announced},
@@ -9,6 +7,7 @@ use super::{
 };
 use crate::{
     app::{
+        apart,
         audit::{Event, cookie_stem},
         ports::{Codes, Sessions, World},
     },
@@ -43,19 +42,11 @@ struct Rewritten {
 impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
     /// Learns from the answer who logged in, and seals what it sets.
     pub(super) async fn take_back<R: Reply>(&self, answer: &Answer<'_, R>) -> Result<Changes, Own> {
-        if !self.is_silent(answer) {
-            return self.listen(answer).boxed_local().await;
+        if self.is_silent(answer) {
+            Ok(self.changes(answer, Rewritten::default(), &[], &[]))
+        } else {
+            apart(self.listen(answer)).await
         }
-        let exchange = &answer.exchange;
-        let is_ended = exchange.standing.is_ended();
-        let (jar, standing, now) = (exchange.jar, exchange.standing, exchange.now);
-        let removals = jar.removals(standing, now, exchange.path, &[]);
-        Ok(Changes {
-            set_cookies: (!removals.is_empty()).then_some(removals),
-            cache_control: is_ended.then_some("no-store"),
-            is_private: is_ended,
-            ..Changes::default()
-        })
     }
 
     /// Whether it says nothing of logins and cookies: what most answers do.
@@ -77,37 +68,45 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
         let lines: Vec<SetCookie> = read.iter().flatten().cloned().collect();
         let named = match self.named(answer, &lines).await {
             Ok(named) => named,
-            Err(own) => return Err(self.undelivered(own, exchange, &lines).boxed_local().await),
+            Err(own) => return Err(self.undelivered(own, exchange, &lines).await),
         };
         let born = exchange.born(named.as_ref());
-        let mut rewritten = match self.rewrite(exchange, &raw_lines, &read, named.as_ref()) {
+        let rewritten = match self.rewrite(exchange, &raw_lines, &read, named.as_ref()) {
             Ok(rewritten) => rewritten,
             Err(own) => {
                 if let Some(born) = born {
-                    self.end_one(born, "session_replaced").boxed_local().await;
+                    self.end_one(born, "session_replaced").await;
                 }
-                return Err(self.undelivered(own, exchange, &lines).boxed_local().await);
+                return Err(self.undelivered(own, exchange, &lines).await);
             }
         };
         if let Standing::Live(session) = exchange.standing {
             if born.is_some() {
-                self.end_one(session, "session_replaced")
-                    .boxed_local()
-                    .await;
+                self.end_one(session, "session_replaced").await;
             } else if clears_cookies(reply)
                 || exchange
                     .jar
                     .is_emptied_by(self.app, session, exchange.path, &lines)
             {
-                self.end_one(session, "session_cleared_by_app")
-                    .boxed_local()
-                    .await;
+                self.end_one(session, "session_cleared_by_app").await;
             }
         }
+        Ok(self.changes(answer, rewritten, &raw_lines, &lines))
+    }
+
+    /// The changes of an answer whose lines have become these.
+    fn changes<R: Reply>(
+        &self,
+        answer: &Answer<'_, R>,
+        mut rewritten: Rewritten,
+        raw_lines: &[String],
+        lines: &[SetCookie],
+    ) -> Changes {
+        let (exchange, reply) = (&answer.exchange, answer.reply);
         let (standing, now) = (exchange.standing, exchange.now);
-        let removals = exchange.jar.removals(standing, now, exchange.path, &lines);
+        let removals = exchange.jar.removals(standing, now, exchange.path, lines);
         rewritten.lines.extend(removals);
-        Ok(Changes {
+        Changes {
             set_cookies: (rewritten.lines != raw_lines).then_some(rewritten.lines),
             drop_headers: announcement::headers(self.app)
                 .filter(|name| reply.header(name).is_some())
@@ -121,7 +120,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
                 None
             },
             is_private: standing.is_ended() || rewritten.sealed_any,
-        })
+        }
     }
 
     /// The session of the login that the answer tells of, or that the request has led to.
@@ -134,23 +133,22 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
             None => announcement::find(self.app, answer.reply, lines),
             Some(Callback::IdToken(login)) => Some(Ok(Announced::Attested(*login))),
             Some(Callback::Refused) => None,
-            Some(Callback::Code(code, id)) => match self.close(code, *id).boxed_local().await? {
+            Some(Callback::Code(code, id)) => match self.close(code, *id).await? {
                 Some(login) => {
                     let (standing, jar) = (answer.exchange.standing, answer.exchange.jar);
-                    self.check_user(&login, standing, jar).boxed_local().await?;
+                    self.check_user(&login, standing, jar).await?;
                     Some(Ok(Announced::Attested(login)))
                 }
                 None => None,
             },
         };
         match announced.filter(|_| !self.app.is_anonymous_at(answer.exchange.path)) {
-            Some(announced) => self.login(announced, answer, lines).boxed_local().await,
+            Some(announced) => apart(self.login(announced, answer, lines)).await,
             None => Ok(None),
         }
     }
 
     /// The answer's `Set-Cookie` lines, sealed where they must be.
-    #[inline(never)]
     fn rewrite(
         &self,
         exchange: &Exchange<'_>,

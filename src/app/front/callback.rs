@@ -1,11 +1,10 @@
 //! Logins that nobody announces: the OP sends the user back with a code that the app redeems at the
 //! relay, or with the ID token itself.
 
-use futures_util::FutureExt as _;
-
 use super::{Front, Origin, Own, OwnKind};
 use crate::{
     app::{
+        apart,
         audit::{Class, Event},
         ports::{Codes, Sessions, World, in_time},
         verify::{self, NotVerified},
@@ -38,7 +37,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
     pub(super) async fn callback<O: Origin>(&self, origin: &O) -> Result<Option<Callback>, Own> {
         let path = self.request.path;
         if self.app.is_called_back_at(path) {
-            return self.brought(origin).boxed_local().await;
+            return apart(self.brought(origin)).await;
         }
         let is_near = !self.app.announce.is_made_by_the_app() && self.app.may_log_in_at(path);
         if is_near {

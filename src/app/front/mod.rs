@@ -9,11 +9,10 @@ mod callback;
 mod login;
 mod unmatched;
 
-use futures_util::FutureExt as _;
-
 pub use self::unmatched::Unmatched;
 use self::{answer::Answer, callback::Callback};
 use super::{
+    apart,
     audit::{Class, Event},
     ports::{Codes, Sessions, Unavailable, World, in_time},
 };
@@ -225,11 +224,9 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
                 .record(&Event::new("session_id_in_url_removed", Some(self.app)));
         }
         match &callback {
-            Some(Callback::Code(code, id)) => self.open(code, *id).boxed_local().await?,
+            Some(Callback::Code(code, id)) => apart(self.open(code, *id)).await?,
             Some(Callback::IdToken(login)) => {
-                self.check_user(login, &standing, &jar)
-                    .boxed_local()
-                    .await?;
+                apart(self.check_user(login, &standing, &jar)).await?;
             }
             Some(Callback::Refused) | None => {}
         }
@@ -243,7 +240,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
             Err(Unavailable(code)) => {
                 if let Some(Callback::Code(code, id)) = &callback {
                     // What the app may still do with the code must not be a login.
-                    let _ = self.close(code, *id).boxed_local().await;
+                    let _ = apart(self.close(code, *id)).await;
                 }
                 return Err(Own::new(OwnKind::BadGateway, code));
             }
@@ -330,7 +327,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
     /// Ends a session that the app itself has left. Nobody ordered this logout:
     /// if the store fails, the user's request does not.
     async fn end_one(&self, session: &Session, done: &'static str) {
-        let work = self.sessions.end_one(session).boxed_local();
+        let work = apart(self.sessions.end_one(session));
         let code = match in_time(self.world, limits::GATE_DEADLINE, work).await {
             Ok(()) => done,
             Err(_) => "left_session_not_deleted",

@@ -1,0 +1,76 @@
+// What the module hears of promises and timers (src/edge/promises.js), by itself: beside it is a module that
+// writes down what it is told.
+import assert from 'node:assert/strict';
+import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, beforeEach, test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc');
+
+const folder = mkdtempSync(join(tmpdir(), 'edge-logout-promises-'));
+after(() => rmSync(folder, { recursive: true }));
+const source = (name) => fileURLToPath(new URL(`../../src/edge/${name}`, import.meta.url));
+for (const name of ['life.js', 'promises.js']) copyFileSync(source(name), join(folder, name));
+const telling = (name) => `export const ${name} = (...told) => void globalThis.told.push(['${name}', ...told]);\n`;
+writeFileSync(join(folder, 'module.js'), ['forget', 'goOn', 'settle'].map(telling).join(''));
+writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
+
+globalThis.__worker_init_state = { instanceId: 1, criticalError: false };
+beforeEach(() => (globalThis.told = []));
+const { after: timer, hear, soon } = await import(pathToFileURL(join(folder, 'promises.js')).href);
+
+/** What is told when everything has been collected that nobody holds. */
+async function toldAfterCollecting() {
+  for (let time = 0; time < 5; time++) {
+    await wait();
+    collect();
+  }
+  return globalThis.told;
+}
+
+test('a promise is kept or broken, by its number', async () => {
+  hear(Promise.resolve('value'), 1);
+  hear(Promise.reject('error'), 2);
+  await null;
+  assert.deepEqual(globalThis.told, [['settle', 1, 'value', true], ['settle', 2, 'error', false]]);
+});
+
+test('one that nobody can keep any more is forgotten, one that somebody can is not', async () => {
+  const { promise, resolve } = Promise.withResolvers();
+  hear(promise, 3);
+  for (let number = 100; number < 110; number++) hear(new Promise(() => {}), number);
+  // Those of the test before are over, and may be told of once more.
+  const ours = (await toldAfterCollecting()).filter(([, number]) => number > 2);
+  const forgotten = ours.map(([name, number]) => `${name} ${number}`).toSorted();
+  assert.deepEqual(forgotten, Array.from({ length: 10 }, (_, index) => `forget ${100 + index}`));
+  globalThis.told = [];
+  resolve('at last');
+  await null;
+  assert.deepEqual(globalThis.told, [['settle', 3, 'at last', true]]);
+});
+
+test('a time comes, unless it is called off', async () => {
+  timer(5, 4);
+  clearTimeout(timer(5, 5));
+  await wait(30);
+  assert.deepEqual(globalThis.told, [['settle', 4, undefined, true]]);
+  // Of one that was called off nothing will come.
+  assert.ok((await toldAfterCollecting()).some(([name, number]) => name === 'forget' && number === 5));
+});
+
+test('an instance that has died is told nothing, nor is the next one', async () => {
+  hear(Promise.resolve(), 6);
+  soon();
+  globalThis.__worker_init_state.instanceId++;
+  await wait();
+  assert.deepEqual(globalThis.told, []);
+  soon();
+  await wait();
+  assert.deepEqual(globalThis.told, [['goOn']]);
+});
