@@ -30,7 +30,8 @@ async function endInKv({ SESSIONS }, list) {
   const one = async () => {
     while (next < count) {
       const number = next++;
-      for (const folder of ['session', 'by-sub', 'by-sid']) await SESSIONS.delete(keyOf(folder, number));
+      await Promise.all(['session', 'by-sub'].map((folder) => SESSIONS.delete(keyOf(folder, number))));
+      await SESSIONS.delete(keyOf('by-sid', number));
     }
   };
   await Promise.all(Array.from({ length: PARALLEL }, one));
