@@ -22,7 +22,7 @@ use crate::{
         ports::{self, Unavailable},
     },
     domain::{
-        ledger::{self, List, Rows as _},
+        ledger::{self, Change, List, Rows as _},
         limits,
     },
 };
@@ -129,7 +129,7 @@ impl Stored {
             Err(_) => {
                 let later = runtime::now().plus(limits::LEDGER_REPAIR);
                 self.rows
-                    .set_alarm(later)
+                    .write(&Change::Wake(later))
                     .map_err(|Unavailable(code)| worker::Error::RustError(code.to_owned()))?;
             }
         }

@@ -108,6 +108,7 @@ const FAILURES = [
   ['other', 1, 'ledger_not_understood', 1],
   ['newer', 1, 'ledger_not_understood', 1],
   ['storage', 1, 'ledger_failed', 1],
+  ['unreadable', 1, 'ledger_failed', 1],
 ];
 
 for (const [ledger, count, code, calls] of FAILURES) {
@@ -121,16 +122,6 @@ for (const [ledger, count, code, calls] of FAILURES) {
       assert.deepEqual(await entries(), []);
     });
   }
-
-  test(`a request, ledger ${ledger}: 503, not forwarded, the cookie kept`, async () => {
-    await world.faults({ ledger, count });
-    await assertVisit(UNAVAILABLE);
-    assert.equal((await world.calls()).ledger, calls);
-    assert.ok((await codes()).includes(code));
-    await assertVisit(ALIVE);
-    assert.equal((await entries()).length, 1);
-    assert.equal(await logOut(), 200);
-  });
 
   for (const list of ['u', 's']) {
     test(`a login, the list of ${list} ${ledger}: 503, no cookie, and the next one counts`, async () => {
@@ -146,7 +137,28 @@ for (const [ledger, count, code, calls] of FAILURES) {
       await assertDead();
     });
   }
+
+  // A list that has been read knows it without its storage.
+  if (ledger === 'storage') continue;
+  test(`a request, ledger ${ledger}: 503, not forwarded, the cookie kept`, async () => {
+    await world.faults({ ledger, count });
+    await assertVisit(UNAVAILABLE);
+    assert.equal((await world.calls()).ledger, calls);
+    assert.ok((await codes()).includes(code));
+    await assertVisit(ALIVE);
+    assert.equal((await entries()).length, 1);
+    assert.equal(await logOut(), 200);
+  });
 }
+
+test('a request to a list that has been read, and cannot be written: it knows what lives', async () => {
+  await assertVisit(ALIVE);
+  await world.faults({ ledger: 'storage', count: 2 });
+  await assertVisit(ALIVE);
+  assert.equal(await logOut(), 503);
+  await world.logged('logout_finished_late');
+  await assertDead();
+});
 
 test('a ledger restarted under a call: asked once more, and nobody notices', async () => {
   await world.faults({ ledger: 'restarted', count: 1 });

@@ -13,7 +13,7 @@ use crate::{
         ports::{Ended, Kv, Ledger, Unavailable, World, within},
     },
     domain::{
-        ledger::{self, List, Row, Rows, Scope},
+        ledger::{self, Change, List, Row, Rows, Scope, Table},
         limits,
         logout_token::Logout,
         session::{SessionId, SubjectKey},
@@ -101,10 +101,9 @@ where
     /// # Errors
     /// [`Unavailable`] if the rows cannot be read or written.
     pub async fn alarm(&self) -> Result<Option<Timestamp>, Unavailable> {
-        self.rows.expire(self.world.now())?;
+        self.rows.write(&Change::Expire(self.world.now()))?;
         let elsewhere = Cell::default();
-        let rows = self.rows.ended(limits::LEDGER_BATCH)?;
-        let work = self.carry_out(rows, None, &elsewhere);
+        let work = self.carry_out(self.ended()?, None, &elsewhere);
         let outcome = within(self.world, limits::SWEEP_DEADLINE, work).await;
         self.report(outcome)?;
         let Elsewhere {
@@ -127,7 +126,7 @@ where
             _ => ledger::next_look(self.rows, now)?,
         };
         if let Some(next) = next {
-            self.rows.set_alarm(next)?;
+            self.rows.write(&Change::Wake(next))?;
         }
         Ok(next)
     }
@@ -148,13 +147,19 @@ where
         })
     }
 
+    /// Rows whose end demands something: so many as are looked at together.
+    fn ended(&self) -> Result<Vec<Row>, Unavailable> {
+        let some = |table: &Table| table.ended().take(limits::LEDGER_BATCH).copied().collect();
+        self.rows.read(some)
+    }
+
     /// Carries out what can be done before the answer; the alarm takes up the rest.
     async fn carry_out_for_now(
         &self,
         subject: Option<SubjectKey>,
     ) -> Result<Elsewhere, Unavailable> {
         let elsewhere = Cell::default();
-        let mut rows = self.rows.ended(limits::LEDGER_BATCH)?;
+        let mut rows = self.ended()?;
         let outcome = match rows.first().map(|row| row.other) {
             None => return Ok(elsewhere.get()),
             Some(List::User(_)) => {
@@ -176,9 +181,9 @@ where
         let Err(failed @ Unavailable(code)) = outcome else {
             return Ok(());
         };
-        let left = self.rows.ended(1)?;
         let event = Event::new(code, None);
-        if left.iter().any(|row| matches!(row.other, List::User(_))) {
+        let is_of_sid = |table: &Table| table.ended().any(|row| matches!(row.other, List::User(_)));
+        if self.rows.read(is_of_sid)? {
             self.world.record(&event.class(Class::LogoutPending));
         } else if failed != SPENT {
             self.world.record(&event);
@@ -215,7 +220,7 @@ where
             if rows.len() < limits::LEDGER_BATCH {
                 break;
             }
-            rows = self.rows.ended(limits::LEDGER_BATCH)?;
+            rows = self.ended()?;
         }
         Ok(())
     }
@@ -230,7 +235,7 @@ where
         stream::iter(rows.into_iter().take(affordable))
             .map(async |row| {
                 self.kv.delete(&entry::key(&row.id)).await?;
-                self.rows.remove(&row.id)
+                self.rows.write(&Change::Remove(row.id))
             })
             .buffer_unordered(limits::KV_PARALLEL_DELETES)
             .fold(Ok(()), async |all: Result<(), Unavailable>, one| {
@@ -264,7 +269,7 @@ where
             }
         };
         for id in &notice.ids {
-            self.rows.remove(id)?;
+            self.rows.write(&Change::Remove(*id))?;
         }
         Ok(by_name.saturating_add(others))
     }

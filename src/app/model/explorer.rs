@@ -17,10 +17,7 @@ use super::{
     properties::{Broken, Facts},
     scenario::{Actor, Login, Outcome, Role, Run, Scenario, Store, time},
 };
-use crate::{
-    app::testkit::Table,
-    domain::{limits, session::Session, time::Timestamp},
-};
+use crate::domain::{ledger::Table, limits, session::Session, time::Timestamp};
 
 pub struct Report {
     pub states: usize,

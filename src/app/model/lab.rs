@@ -112,8 +112,7 @@ impl Lab {
         let poll = future.poll(&mut Context::from_waker(Waker::noop()));
         for rows in self.lists.borrow().values() {
             let table = &mut *rows.0.borrow_mut();
-            // In the order of their keys, as in SQL: how a state came about does not matter.
-            table.rows.sort_by_key(|row| row.id);
+            // How a state came about does not matter.
             table.received.sort_by_key(|received| received.logout);
             if let Some(mutant) = self.mutant {
                 mutant.tamper(table);

@@ -8,10 +8,9 @@ use crate::{
         entry,
         ledger::{Answer, Command},
         ports::{Kv as _, Ledger as _, Unavailable},
-        testkit::Table,
     },
     domain::{
-        ledger::{List, Row},
+        ledger::{List, Row, Table},
         limits,
         session::{Birth, BirthRefused},
         time::Timestamp,
@@ -79,8 +78,7 @@ impl Mutant {
     /// What becomes of the answer, and of the rows that were written for it.
     pub fn answered(self, command: &Command, answer: &mut Answer, table: &mut Table) {
         let own_row = |birth: &Birth, table: &mut Table, edit: &dyn Fn(&mut Row)| {
-            let mut rows = table.rows.iter_mut();
-            rows.find(|row| row.id == birth.session.id).map(edit);
+            table.rows.get_mut(&birth.session.id).map(edit);
         };
         match (self, command, answer) {
             (Self::AdmitsAll, Command::Admit { birth, .. }, _) => {
@@ -112,8 +110,8 @@ impl Mutant {
                 let received = table.received.iter_mut();
                 received.for_each(|received| received.until = Timestamp::from_millis(i64::MAX));
             }
-            Self::OrderForgotten => table.rows.iter_mut().for_each(|row| row.seq = i64::MIN),
-            Self::DemandsForgotten => table.rows.retain(|row| row.ended.is_none()),
+            Self::OrderForgotten => table.rows.values_mut().for_each(|row| row.seq = i64::MIN),
+            Self::DemandsForgotten => table.rows.retain(|_, row| row.ended.is_none()),
             Self::AlarmForgotten => table.alarm = None,
             _ => {}
         }

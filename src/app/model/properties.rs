@@ -8,8 +8,8 @@ use super::{
     scenario::{Login, Order, Outcome, Role, Store, time},
 };
 use crate::{
-    app::{entry, ports::Unavailable, testkit::Table},
-    domain::{limits, session::Life, time::Timestamp},
+    app::{entry, ports::Unavailable},
+    domain::{ledger::Table, limits, session::Life, time::Timestamp},
 };
 
 /// The property that does not hold.

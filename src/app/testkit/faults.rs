@@ -5,11 +5,7 @@ use std::cell::{Cell, RefCell};
 use super::MemoryRows;
 use crate::{
     app::ports::Unavailable,
-    domain::{
-        ledger::{Counts, Doomed, Ending, Row, Rows, Scope},
-        session::{Mark, SessionId},
-        time::Timestamp,
-    },
+    domain::ledger::{Change, Rows, Table},
 };
 
 /// What goes wrong with one call.
@@ -58,85 +54,34 @@ pub struct FaultyRows<'a> {
     pub list: String,
 }
 
-impl FaultyRows<'_> {
-    fn write<T>(
-        &self,
-        name: &str,
-        work: impl FnOnce(&MemoryRows) -> Result<T, Unavailable>,
-    ) -> Result<T, Unavailable> {
+impl Rows for FaultyRows<'_> {
+    type Error = Unavailable;
+
+    fn read<T>(&self, look: impl FnOnce(&Table) -> T) -> Result<T, Unavailable> {
+        self.rows.read(look)
+    }
+
+    fn write(&self, change: &Change) -> Result<(), Unavailable> {
         let failed = Unavailable("ledger_storage_failed");
-        match self.faults.next(&format!("{}: rows: {name}", self.list)) {
-            None | Some(Fault::Hang) => work(self.rows),
+        match self
+            .faults
+            .next(&format!("{}: rows: {}", self.list, name_of(change)))
+        {
+            None | Some(Fault::Hang) => self.rows.write(change),
             Some(Fault::Before) => Err(failed),
-            Some(Fault::After) => work(self.rows).and(Err(failed)),
+            Some(Fault::After) => self.rows.write(change).and(Err(failed)),
         }
     }
 }
 
-impl Rows for FaultyRows<'_> {
-    type Error = Unavailable;
-
-    fn find(&self, id: &SessionId) -> Result<Option<Row>, Unavailable> {
-        self.rows.find(id)
-    }
-
-    fn insert(&self, row: &Row) -> Result<(), Unavailable> {
-        self.write("insert", |rows| rows.insert(row))
-    }
-
-    fn end(&self, doomed: &Doomed, ending: &Ending) -> Result<Counts, Unavailable> {
-        self.write("end", |rows| rows.end(doomed, ending))
-    }
-
-    fn end_one(&self, id: &SessionId, ending: &Ending) -> Result<bool, Unavailable> {
-        self.write("end one", |rows| rows.end_one(id, ending))
-    }
-
-    fn doomed(&self, doomed: &Doomed, limit: usize) -> Result<(usize, Vec<Row>), Unavailable> {
-        self.rows.doomed(doomed, limit)
-    }
-
-    fn count_live(&self, scope: &Scope) -> Result<usize, Unavailable> {
-        self.rows.count_live(scope)
-    }
-
-    fn ended(&self, limit: usize) -> Result<Vec<Row>, Unavailable> {
-        self.rows.ended(limit)
-    }
-
-    fn remove(&self, id: &SessionId) -> Result<(), Unavailable> {
-        self.write("remove", |rows| rows.remove(id))
-    }
-
-    fn place(&self, scope: &Scope, logout: Timestamp) -> Result<i64, Unavailable> {
-        self.rows.place(scope, logout)
-    }
-
-    fn latest(&self, scope: &Scope) -> Result<Option<Mark>, Unavailable> {
-        self.rows.latest(scope)
-    }
-
-    fn last_seq(&self) -> Result<i64, Unavailable> {
-        self.rows.last_seq()
-    }
-
-    fn receive(&self, of: &Scope, logout: Timestamp, until: Timestamp) -> Result<i64, Unavailable> {
-        self.write("receive", |rows| rows.receive(of, logout, until))
-    }
-
-    fn expire(&self, now: Timestamp) -> Result<(), Unavailable> {
-        self.write("expire", |rows| rows.expire(now))
-    }
-
-    fn first_expiry(&self) -> Result<Option<Timestamp>, Unavailable> {
-        self.rows.first_expiry()
-    }
-
-    fn alarm(&self) -> Option<Timestamp> {
-        self.rows.alarm()
-    }
-
-    fn set_alarm(&self, at: Timestamp) -> Result<(), Unavailable> {
-        self.write("set alarm", |rows| rows.set_alarm(at))
+const fn name_of(change: &Change) -> &'static str {
+    match change {
+        Change::Insert(_) => "insert",
+        Change::End(..) => "end",
+        Change::EndOne(..) => "end one",
+        Change::Remove(_) => "remove",
+        Change::Receive(_) => "receive",
+        Change::Expire(_) => "expire",
+        Change::Wake(_) => "set alarm",
     }
 }

@@ -1,4 +1,4 @@
-//! The ledger in memory: the real lists over rows that are a vector.
+//! The ledger in memory: the real lists, whose tables are stored nowhere.
 
 use std::{
     cell::{Cell, RefCell},
@@ -15,171 +15,24 @@ use crate::{
     },
     domain::{
         config::App,
-        ledger::{Counts, Doomed, Ending, List, Row, Rows, Scope},
-        session::{Mark, SessionId},
+        ledger::{Change, List, Rows, Table},
         time::Timestamp,
     },
 };
 
-/// A logout that a list has received: sessions that come later are not what it meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Received {
-    /// Whom it ended.
-    pub scope: Scope,
-    /// The logout token's `iat`.
-    pub logout: Timestamp,
-    /// Its place in the order of the list's logouts.
-    pub seq: i64,
-    /// Until when it is remembered.
-    pub until: Timestamp,
-}
-
-/// The rows of one list.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Table {
-    pub rows: Vec<Row>,
-    pub received: Vec<Received>,
-    pub alarm: Option<Timestamp>,
-}
-
+/// The table of a list, kept in memory only.
 #[derive(Debug, Default)]
 pub struct MemoryRows(pub RefCell<Table>);
 
 impl Rows for MemoryRows {
     type Error = Unavailable;
 
-    fn find(&self, id: &SessionId) -> Result<Option<Row>, Unavailable> {
-        Ok(self
-            .0
-            .borrow()
-            .rows
-            .iter()
-            .find(|row| row.id == *id)
-            .copied())
+    fn read<T>(&self, look: impl FnOnce(&Table) -> T) -> Result<T, Unavailable> {
+        Ok(look(&self.0.borrow()))
     }
 
-    fn insert(&self, row: &Row) -> Result<(), Unavailable> {
-        self.0.borrow_mut().rows.push(*row);
-        Ok(())
-    }
-
-    fn end(&self, doomed: &Doomed, ending: &Ending) -> Result<Counts, Unavailable> {
-        let mut table = self.0.borrow_mut();
-        let rows = table.rows.iter_mut();
-        let rows = rows.filter(|row| row.ended.is_none() && doomed.has(row));
-        let ended = rows.map(|row| row.ended = Some(*ending)).count();
-        drop(table);
-        let later = self.count_live(&doomed.scope)?;
-        Ok(Counts { ended, later })
-    }
-
-    fn end_one(&self, id: &SessionId, ending: &Ending) -> Result<bool, Unavailable> {
-        let mut table = self.0.borrow_mut();
-        let mut rows = table.rows.iter_mut();
-        let row = rows.find(|row| row.id == *id && row.ended.is_none());
-        Ok(row.map(|row| row.ended = Some(*ending)).is_some())
-    }
-
-    fn doomed(&self, doomed: &Doomed, limit: usize) -> Result<(usize, Vec<Row>), Unavailable> {
-        let table = self.0.borrow();
-        let rows = table.rows.iter();
-        let rows = rows.filter(|row| row.ended.is_none() && doomed.has(row));
-        let mut rows: Vec<_> = rows.copied().collect();
-        rows.sort_by_key(|row| (std::cmp::Reverse(row.login), row.id));
-        let count = rows.len();
-        rows.truncate(limit);
-        Ok((count, rows))
-    }
-
-    fn count_live(&self, scope: &Scope) -> Result<usize, Unavailable> {
-        let table = self.0.borrow();
-        let rows = table.rows.iter();
-        Ok(rows
-            .filter(|row| row.ended.is_none() && scope.has(row))
-            .count())
-    }
-
-    fn ended(&self, limit: usize) -> Result<Vec<Row>, Unavailable> {
-        let table = self.0.borrow();
-        let rows = table.rows.iter().filter(|row| row.ended.is_some());
-        Ok(rows.take(limit).copied().collect())
-    }
-
-    fn remove(&self, id: &SessionId) -> Result<(), Unavailable> {
-        self.0.borrow_mut().rows.retain(|row| row.id != *id);
-        Ok(())
-    }
-
-    fn place(&self, scope: &Scope, logout: Timestamp) -> Result<i64, Unavailable> {
-        let table = self.0.borrow();
-        let mut received = table.received.iter();
-        let is_it = |received: &&Received| (received.scope, received.logout) == (*scope, logout);
-        if let Some(earlier) = received.find(is_it) {
-            return Ok(earlier.seq);
-        }
-        let of_logouts = table.received.iter().map(|received| received.seq);
-        let of_rows = table.rows.iter().map(|row| row.seq);
-        Ok(of_logouts.chain(of_rows).max().unwrap_or(0) + 1)
-    }
-
-    fn receive(&self, of: &Scope, logout: Timestamp, until: Timestamp) -> Result<i64, Unavailable> {
-        let seq = self.place(of, logout)?;
-        let received = &mut self.0.borrow_mut().received;
-        let is_it = |received: &&mut Received| (received.scope, received.logout) == (*of, logout);
-        match received.iter_mut().find(is_it) {
-            Some(earlier) => earlier.until = earlier.until.max(until),
-            None => received.push(Received {
-                scope: *of,
-                logout,
-                seq,
-                until,
-            }),
-        }
-        Ok(seq)
-    }
-
-    fn latest(&self, scope: &Scope) -> Result<Option<Mark>, Unavailable> {
-        let table = self.0.borrow();
-        let received = table
-            .received
-            .iter()
-            .filter(|received| received.scope == *scope);
-        Ok(received.map(|received| Mark(received.logout)).max())
-    }
-
-    fn last_seq(&self) -> Result<i64, Unavailable> {
-        let table = self.0.borrow();
-        Ok(table
-            .received
-            .iter()
-            .map(|received| received.seq)
-            .max()
-            .unwrap_or(0))
-    }
-
-    fn expire(&self, now: Timestamp) -> Result<(), Unavailable> {
-        let mut table = self.0.borrow_mut();
-        table.rows.retain(|row| !row.is_over(now));
-        table.received.retain(|received| now < received.until);
-        Ok(())
-    }
-
-    fn first_expiry(&self) -> Result<Option<Timestamp>, Unavailable> {
-        let table = self.0.borrow();
-        let waits = |row: &&Row| row.ended.is_some_and(|ended| ended.user_logout.is_some());
-        let rows = table.rows.iter().filter(|row| !waits(row));
-        let rows = rows.map(|row| row.expires);
-        Ok(rows
-            .chain(table.received.iter().map(|received| received.until))
-            .min())
-    }
-
-    fn alarm(&self) -> Option<Timestamp> {
-        self.0.borrow().alarm
-    }
-
-    fn set_alarm(&self, at: Timestamp) -> Result<(), Unavailable> {
-        self.0.borrow_mut().alarm = Some(at);
+    fn write(&self, change: &Change) -> Result<(), Unavailable> {
+        self.0.borrow_mut().apply(change);
         Ok(())
     }
 }

@@ -22,7 +22,7 @@ pub use self::{
     faults::{Fault, FaultyRows},
     http::{Bytes, FakeOrigin, FakeReply, delivery},
     kv::FakeKv,
-    ledger::{FakeLedger, MemoryRows, Table},
+    ledger::{FakeLedger, MemoryRows},
     op::{Signer, key_set, other_key_set},
     world::FakeWorld,
 };

@@ -122,11 +122,16 @@ const around = (env) => ({
 
 const INSIDE = {
   /** Every statement fails. */
-  storage: (state) => {
+  storage: ({ state }) => {
     state.storage.sql.exec = () => {
       throw new Error('disk full');
     };
     return () => delete state.storage.sql.exec;
+  },
+  /** The same in a list that knows nothing yet. */
+  unreadable: (ledger) => {
+    ledger.make();
+    return INSIDE.storage(ledger);
   },
   /** The instance of the module dies, as by a panic. */
   panic: () => {
@@ -146,13 +151,14 @@ export class Ledger {
   constructor(state, env) {
     lists.add(state.id.toString());
     this.state = state;
-    this.list = new BuiltLedger(state, around(env));
+    this.make = () => (this.list = new BuiltLedger(state, around(env)));
+    this.make();
   }
 
   async fetch(request) {
     if (request.url.endsWith('/forget')) return this.#forget();
     const way = fault(INSIDE, this.state.id.name);
-    const repair = way && INSIDE[way](this.state);
+    const repair = way && INSIDE[way](this);
     try {
       return await this.list.fetch(request);
     } finally {
@@ -168,6 +174,8 @@ export class Ledger {
     const { sql } = this.state.storage;
     const tables = sql.exec("SELECT name FROM sqlite_master WHERE name IN ('session', 'logout')");
     for (const { name } of tables.toArray()) sql.exec(`DELETE FROM ${name}`);
+    // What it knew is in its memory, too.
+    this.make();
     return new Response();
   }
 }
