@@ -61,9 +61,6 @@ export default {
   },
 };
 
-const COLUMNS = 'id, other, login, expires, seq, ended, logout, valid_until';
-const DOOMED = 'ended IS NULL AND (length(?) = 0 OR other = ?) AND login <= ? AND seq < ?';
-const NEXT_SEQ = '1 + max(ifnull((SELECT max(seq) FROM logout), 0), ifnull((SELECT max(seq) FROM session), 0))';
 const ALL = new Uint8Array();
 const ID = new Uint8Array(16);
 
@@ -80,39 +77,32 @@ export class Ledger extends DurableObject {
 
   async fetch(request) {
     const [command, user] = request.url.slice('https://object/1/'.length).split('/');
-    if (command === 'alive') this.#run(`SELECT ${COLUMNS} FROM session WHERE id = ?`, ID);
-    else if (command === 'begin') this.#begin();
-    else await this.#end(user);
+    if (command === 'begin') this.#begin();
+    else if (command === 'end') await this.#end(user);
     return new Response(null, { headers: { answer: 'AQEB' } });
   }
 
   #begin() {
-    this.#run(`CREATE TABLE session (id BLOB PRIMARY KEY, other BLOB NOT NULL, login INTEGER NOT NULL, expires INTEGER
-      NOT NULL, seq INTEGER NOT NULL, ended INTEGER, logout INTEGER, valid_until INTEGER) WITHOUT ROWID`);
-    this.#run(`CREATE TABLE logout (scope BLOB NOT NULL, time INTEGER NOT NULL, seq INTEGER NOT NULL, until INTEGER
-      NOT NULL, PRIMARY KEY (scope, time)) WITHOUT ROWID`);
+    this.#run(`CREATE TABLE IF NOT EXISTS session (id BLOB PRIMARY KEY, other BLOB NOT NULL, login INTEGER NOT NULL,
+      expires INTEGER NOT NULL, seq INTEGER NOT NULL, ended INTEGER, logout INTEGER, valid_until INTEGER) WITHOUT ROWID`);
+    this.#run(`CREATE TABLE IF NOT EXISTS logout (scope BLOB NOT NULL, time INTEGER NOT NULL, seq INTEGER NOT NULL,
+      until INTEGER NOT NULL, PRIMARY KEY (scope, time)) WITHOUT ROWID`);
     this.#run('INSERT INTO session (id, other, login, expires, seq) VALUES (?, ?, ?, ?, ?)', ID, new Uint8Array(33), 1, 2, 0);
     this.ctx.storage.setAlarm(Date.now() + 43_200_000);
   }
 
   async #end(user) {
     const { storage } = this.ctx;
-    this.#run(
-      `INSERT INTO logout (scope, time, until, seq) VALUES (?, ?, ?, ${NEXT_SEQ})
-       ON CONFLICT DO UPDATE SET until = max(until, excluded.until) RETURNING seq`, ALL, 1, 2);
-    this.#run(
-      `SELECT count(*) FILTER (WHERE ${DOOMED}), count(*) FROM session
-       WHERE ended IS NULL AND (length(?) = 0 OR other = ?)`, ALL, ALL, 5, 2, ALL, ALL);
-    this.#run(`UPDATE session SET ended = ?, logout = ?, valid_until = ? WHERE ${DOOMED}`, 1, null, null, ALL, ALL, 5, 2);
+    const ending = 'UPDATE session SET ended = ?, logout = ?, valid_until = ? WHERE ended IS NULL AND';
+    if (user) {
+      this.#run(
+        `INSERT INTO logout (scope, time, seq, until) VALUES (?, ?, ?, ?)
+         ON CONFLICT DO UPDATE SET until = max(until, excluded.until)`, ALL, 1, 1, 2);
+      this.#run(`${ending} (length(?) = 0 OR other = ?) AND login <= ? AND seq < ?`, 1, null, null, ALL, ALL, 5, 2);
+    } else this.#run(`${ending} id = ?`, 1, null, null, ID);
     storage.setAlarm(Date.now() + 2000);
-    const ended = `SELECT ${COLUMNS} FROM session WHERE ended IS NOT NULL LIMIT ?`;
-    this.#run(ended, 100);
     await within(1200, user ? ask(this.env, `u:${user}`, 'end') : this.env.SESSIONS.delete(keyOf('session', 0)));
     this.#run('DELETE FROM session WHERE id = ?', ID);
-    this.#run(ended, 1);
-    this.#run(
-      `SELECT min(at) FROM (SELECT min(expires) AS at FROM session
-       WHERE logout IS NULL UNION ALL SELECT min(until) FROM logout)`);
     storage.setAlarm(Date.now() + 900_000);
   }
 }
