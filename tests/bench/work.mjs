@@ -198,25 +198,27 @@ const stream = (isUpload, count) => ({
 });
 
 /**
- * All of it, in the order of the report; `share` of the requests of a whole run. Rounds before those that count:
- * as many as it takes until V8 has compiled what is run all the time.
+ * All of it, in the order of the report; `share` of the requests of a whole run. Short rounds, and many of them: what
+ * disturbs the machine lasts for seconds, and contestants are compared within a round. `times` is how many of them
+ * there are for one of the slowest; `warmUp` how many before those that count: as many as it takes until V8 has
+ * compiled what is run all the time.
  */
 export function work(share = 1) {
   const some = (count) => Math.max(1, Math.round(count * share));
   const foreign = (world) => world.logoutToken({ sid: 'somebody', aud: 'another' });
   const badlySigned = (world) => world.token.replace(/.{20}$/, 'A'.repeat(20));
   return [
-    { warmUp: some(12), ...bySid('logout by sid', some(200), 8) },
-    { warmUp: 1, ...bySid('burst of 50 logouts by sid', 50, 50) },
-    { warmUp: some(8), ...bySub(20, some(10)) },
-    { warmUp: some(2), ...bySub(200, some(3)) },
-    { warmUp: 1, ...bySub(2000, 1) },
-    { warmUp: some(4), ...refused('garbage', () => 'garbage', some(800), ['calls, KV']) },
-    { warmUp: some(4), ...refused('wrong audience', foreign, some(500), ['calls, KV']) },
-    { warmUp: some(4), ...refused('bad signature', badlySigned, some(500)) },
-    { warmUp: some(5), ...gated(true, some(500)) },
-    { warmUp: some(5), ...gated(false, some(500)) },
-    { warmUp: 1, ...stream(false, some(10)) },
-    { warmUp: 1, ...stream(true, some(10)) },
+    { times: 5, warmUp: some(45), ...bySid('logout by sid', some(56), 8) },
+    { times: 3, warmUp: 1, ...bySid('burst of 50 logouts by sid', 50, 50) },
+    { times: 3, warmUp: some(20), ...bySub(20, some(4)) },
+    { times: 2, warmUp: some(6), ...bySub(200, 1) },
+    { times: 1, warmUp: 1, ...bySub(2000, 1) },
+    { times: 5, warmUp: some(16), ...refused('garbage', () => 'garbage', some(200), ['calls, KV']) },
+    { times: 5, warmUp: some(14), ...refused('wrong audience', foreign, some(150), ['calls, KV']) },
+    { times: 5, warmUp: some(14), ...refused('bad signature', badlySigned, some(150)) },
+    { times: 5, warmUp: some(16), ...gated(true, some(150)) },
+    { times: 5, warmUp: some(16), ...gated(false, some(150)) },
+    { times: 12, warmUp: 1, ...stream(false, some(3)) },
+    { times: 12, warmUp: 1, ...stream(true, some(3)) },
   ];
 }
