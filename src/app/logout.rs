@@ -4,7 +4,7 @@ use super::{
     audit::{Class, Event},
     desk::held_back,
     kv_sessions::{KvSessions, Swept},
-    ports::{Body, Ended, Kv, Sessions, Unavailable, World, in_time, read_in_time, within},
+    ports::{Body, Ended, Kv, Sessions, Unavailable, World, read_in_time, within},
     verify::{NotVerified, Verified, verify},
 };
 use crate::domain::{
@@ -237,7 +237,7 @@ async fn perform(
             ..Ended::default()
         })
     };
-    match in_time(world, deadline.since(world.now()), work).await {
+    match within(world, deadline.since(world.now()), work).await {
         Ok(ended) => Ok(Performed::Ended(order, ended)),
         Err(unavailable) => Err((unavailable, Unfinished::Ending(order))),
     }

@@ -36,12 +36,8 @@ pub trait World {
     /// The time.
     fn now(&self) -> Timestamp;
 
-    /// Waits.
+    /// Waits. If nobody is left to go on when the time has come, a client that waits for its answer gets 503.
     async fn sleep(&self, span: Duration);
-
-    /// Waits for the moment up to which a client waits for its answer. While this is awaited, the
-    /// client gets 503 soon after that moment even if nobody is left to answer.
-    async fn deadline(&self, span: Duration);
 
     /// Fresh random bytes.
     ///
@@ -399,18 +395,6 @@ pub async fn read_in_time(
     }
 }
 
-/// `work`, for which a client waits, unless it takes longer than `span`.
-///
-/// # Errors
-/// Those of `work`, or [`Unavailable`] with the code `deadline_exceeded`.
-pub async fn in_time<T>(
-    world: &impl World,
-    span: Duration,
-    work: impl Future<Output = Result<T, Unavailable>>,
-) -> Result<T, Unavailable> {
-    first(work, world.deadline(span)).await
-}
-
 /// `work`, unless it takes longer than `span`.
 ///
 /// # Errors
@@ -420,14 +404,7 @@ pub async fn within<T>(
     span: Duration,
     work: impl Future<Output = Result<T, Unavailable>>,
 ) -> Result<T, Unavailable> {
-    first(work, world.sleep(span)).await
-}
-
-async fn first<T>(
-    work: impl Future<Output = Result<T, Unavailable>>,
-    timer: impl Future<Output = ()>,
-) -> Result<T, Unavailable> {
-    match select(pin!(work), pin!(timer)).await {
+    match select(pin!(work), pin!(world.sleep(span))).await {
         Either::Left((result, _)) => result,
         Either::Right(((), _)) => Err(Unavailable("deadline_exceeded")),
     }

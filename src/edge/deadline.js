@@ -1,27 +1,72 @@
-// Time. The answer to a client hangs on this instance of the wasm module; if that dies while it waits for
-// the store, nobody is left to answer. A client's deadline is not in it.
+// Time. A request waits for many things, each no longer than it may, and nearly all of them come in time: to set a
+// timer for each and clear it would cost more than what is done in between. So a request has one.
+import { life } from './life.js';
+import { settle } from './module.js';
+import { abandoned, tell } from './promises.js';
 
-/** Milliseconds in which an instance that lives says itself that its time is over. */
-const GRACE = 250;
+/** Milliseconds after which the timer looks what is due: less than most waits, so that it need not be set anew. */
+const LOOK = 1500;
 
-/** Who waits for the answer to a request. */
+/** Who waits for the answer to a request, and what the request waits for. */
 export class Client {
+  /** Until when, by the numbers that the module has given. */
+  #waits = new Map();
+  #instanceId;
   #timer;
-  /** Takes what the client gets; it counts once. */
-  answer;
-  answered = new Promise((resolve) => (this.answer = resolve));
+  #looksAt = Infinity;
+  #isAnswered = false;
+  #resolve;
+  answered = new Promise((resolve) => (this.#resolve = resolve));
 
-  /** Says so when `span` milliseconds have passed. Until `lift` is called the client waits no longer. */
-  wait(span, passed) {
-    this.#timer = setTimeout(() => {
-      // First: an instance that lives lifts it, within this call.
-      this.#timer = setTimeout(() => this.answer(unavailable()), GRACE);
-      passed();
-    }, span);
+  /** Gives the client what it gets; it counts once. */
+  answer(answer) {
+    this.#resolve(answer);
+    this.#isAnswered = true;
+    if (this.#waits.size === 0) this.#stop();
   }
 
-  lift() {
+  /** Has the module told when `span` milliseconds have passed. */
+  wait(span, number) {
+    this.#instanceId = life().instanceId;
+    this.#waits.set(number, Date.now() + span);
+    this.#lookIn(span);
+  }
+
+  /** Nobody waits for it any more. The timer stays: more is likely to come. */
+  lift(number) {
+    this.#waits.delete(number);
+    if (this.#isAnswered && this.#waits.size === 0) this.#stop();
+  }
+
+  #stop() {
     clearTimeout(this.#timer);
+    abandoned.unregister(this);
+    this.#looksAt = Infinity;
+  }
+
+  #lookIn(span) {
+    const milliseconds = Math.min(span, LOOK);
+    const at = Date.now() + milliseconds;
+    if (this.#looksAt <= at) return;
+    this.#stop();
+    this.#looksAt = at;
+    const look = () => this.#look();
+    abandoned.register(look, { instanceId: this.#instanceId, numbers: this.#waits.keys() }, this);
+    // By number: what stands for a timer may hold what it calls, and the module holds this.
+    this.#timer = Number(setTimeout(look, milliseconds));
+  }
+
+  #look() {
+    this.#stop();
+    const now = Date.now();
+    for (const [number, until] of this.#waits) {
+      if (until > now) continue;
+      tell(this.#instanceId, settle, number, undefined, true);
+      // An instance that lives has lifted it. The answer hangs on the instance: if that has died while it waited,
+      // nobody else is left to give one.
+      if (this.#waits.delete(number) && !this.#isAnswered) this.answer(unavailable());
+    }
+    if (this.#waits.size > 0) this.#lookIn(Math.min(...this.#waits.values()) - now);
   }
 }
 

@@ -1,8 +1,7 @@
-//! Timers, and deadlines that hold even if this instance of the module dies: see `deadline.js`.
+//! Timers: see `deadline.js`.
 
 use std::time::Duration;
 
-use js_sys::Function;
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::Response;
 
@@ -10,7 +9,7 @@ use super::promises::{self, Outcome};
 
 #[wasm_bindgen(raw_module = "./deadline.js")]
 extern "C" {
-    /// Who waits for the answer to a request.
+    /// Who waits for the answer to a request, and what the request waits for.
     pub type Client;
 
     /// Gives the client its answer, unless it has one.
@@ -18,18 +17,18 @@ extern "C" {
     pub(super) fn answer(this: &Client, answer: Response);
 
     #[wasm_bindgen(method)]
-    fn wait(this: &Client, span: f64, passed: Function);
+    fn wait(this: &Client, span: f64, number: u32);
 
     #[wasm_bindgen(method)]
-    fn lift(this: &Client);
+    fn lift(this: &Client, number: u32);
 }
 
 /// Nobody waits any more.
-struct Lifted<'a>(&'a Client);
+struct Lifted<'a>(&'a Client, u32);
 
 impl Drop for Lifted<'_> {
     fn drop(&mut self) {
-        self.0.lift();
+        self.0.lift(self.1);
     }
 }
 
@@ -40,10 +39,10 @@ pub(super) async fn sleep(span: Duration) {
 
 impl Client {
     /// Comes after `span`. If the instance has died by then, the client is told.
-    pub(super) async fn deadline(&self, span: Duration) {
+    pub(super) async fn sleep(&self, span: Duration) {
         let outcome = Outcome::expected();
-        let _lifted = Lifted(self);
-        self.wait(millis(span), outcome.passed());
+        let _lifted = Lifted(self, outcome.number());
+        self.wait(millis(span), outcome.number());
         // It never fails.
         let _ = outcome.await;
     }

@@ -15,7 +15,7 @@ use crate::{
     app::{
         ledger::Command,
         operator::{self, Answer, Backends, Office},
-        ports::{self, Kv as _, Ledger as _, Sessions, Unavailable, in_time},
+        ports::{self, Kv as _, Ledger as _, Sessions, Unavailable, within},
     },
     domain::{
         config::App,
@@ -77,7 +77,7 @@ async fn api(
     };
     let origin = format!("{}://{}", target.scheme, target.host);
     let asked = ask(&office, path, target.query, &origin, incoming);
-    let work = in_time(world, limits::OPERATOR_DEADLINE, async { Ok(asked.await) });
+    let work = within(world, limits::OPERATOR_DEADLINE, async { Ok(asked.await) });
     let answer = Box::pin(work).await.unwrap_or_else(Answer::from);
     let answered = respond(&answer).map(|answer| client.answer(answer));
     office.tell().await;

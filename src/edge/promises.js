@@ -3,31 +3,30 @@ import { alive, life } from './life.js';
 import { forget, goOn, settle } from './module.js';
 
 /** Calls the instance that asked to be called. If it has died, there is nobody to call. */
-function tell(instanceId, call, ...given) {
+export function tell(instanceId, call, ...given) {
   if (instanceId === life().instanceId) alive(call, ...given);
 }
 
-// Nothing becomes of the promises and timers of a request that the runtime has given up.
-const abandoned = new FinalizationRegistry(({ instanceId, number }) => tell(instanceId, forget, number));
+/** Of a request that the runtime has given up nothing is called any more: nothing becomes of what was waited for. */
+export const abandoned = new FinalizationRegistry(({ instanceId, numbers }) => {
+  for (const number of numbers) tell(instanceId, forget, number);
+});
 
 /** Has the module told what becomes of a promise, by the number that it has given it. */
 export function hear(promise, number) {
   const { instanceId } = life();
   const kept = (value) => tell(instanceId, settle, number, value, true);
   promise.then(kept, (error) => tell(instanceId, settle, number, error, false));
-  abandoned.register(kept, { instanceId, number });
+  abandoned.register(kept, { instanceId, numbers: [number] });
 }
 
-/** What is called when a time has come, by its number. */
-export function passed(number) {
+/** Has the module told when `span` milliseconds have passed. Gives the timer's number, which holds nothing. */
+export function after(span, number) {
   const { instanceId } = life();
   const over = () => tell(instanceId, settle, number, undefined, true);
-  abandoned.register(over, { instanceId, number });
-  return over;
+  abandoned.register(over, { instanceId, numbers: [number] });
+  return Number(setTimeout(over, span));
 }
-
-/** Has the module told when `span` milliseconds have passed. Gives the timer. */
-export const after = (span, number) => setTimeout(passed(number), span);
 
 const turn = Promise.resolve();
 

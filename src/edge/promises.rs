@@ -10,21 +10,20 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-use js_sys::{Function, Promise};
+use js_sys::Promise;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 #[wasm_bindgen(raw_module = "./promises.js")]
 extern "C" {
     fn hear(promise: &Promise, number: u32);
-    fn after(span: f64, number: u32) -> JsValue;
-    fn passed(number: u32) -> Function;
+    fn after(span: f64, number: u32) -> f64;
     fn soon();
 }
 
 #[wasm_bindgen]
 extern "C" {
     #[wasm_bindgen(js_name = clearTimeout)]
-    fn call_off(timer: &JsValue);
+    fn call_off(timer: f64);
 
     /// A promise, and who keeps it.
     type Kept;
@@ -186,9 +185,9 @@ impl Outcome {
         })
     }
 
-    /// What says that it is there.
-    pub(super) fn passed(&self) -> Function {
-        passed(self.0)
+    /// By which it is settled.
+    pub(super) const fn number(&self) -> u32 {
+        self.0
     }
 }
 
@@ -227,11 +226,11 @@ pub(super) async fn outcome(promise: Result<Promise, JsValue>) -> Result<JsValue
 }
 
 /// A timer that is called off when nobody waits for it any more.
-struct Timer(JsValue);
+struct Timer(f64);
 
 impl Drop for Timer {
     fn drop(&mut self) {
-        call_off(&self.0);
+        call_off(self.0);
     }
 }
 

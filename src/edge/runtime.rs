@@ -67,13 +67,9 @@ impl World for Runtime {
     }
 
     async fn sleep(&self, span: Duration) {
-        deadline::sleep(span).await;
-    }
-
-    async fn deadline(&self, span: Duration) {
         match &self.client {
-            Some(client) => client.deadline(span).await,
-            None => self.sleep(span).await,
+            Some(client) => client.sleep(span).await,
+            None => deadline::sleep(span).await,
         }
     }
 

@@ -6,7 +6,7 @@ use crate::{
     app::{
         apart,
         audit::{Class, Event},
-        ports::{Codes, Sessions, World, in_time},
+        ports::{Codes, Sessions, World, within},
         verify::{self, NotVerified},
     },
     domain::{
@@ -109,7 +109,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
     /// with two requests nobody could say whose it is.
     pub(super) async fn open(&self, code: &CodeKey, id: CallbackId) -> Result<(), Own> {
         let opened = self.codes.open(code, id);
-        if in_time(self.world, limits::GATE_DEADLINE, opened).await? {
+        if within(self.world, limits::GATE_DEADLINE, opened).await? {
             return Ok(());
         }
         let start = match route::locate(self.config, self.request.host, self.request.path) {
@@ -129,7 +129,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
         id: CallbackId,
     ) -> Result<Option<Attested>, Own> {
         let closed = self.codes.close(code, id);
-        Ok(in_time(self.world, limits::GATE_DEADLINE, closed).await?)
+        Ok(within(self.world, limits::GATE_DEADLINE, closed).await?)
     }
 }
 

@@ -4,7 +4,7 @@ use super::{Front, Own, OwnKind, Reply, announcement::Announced, answer::Answer}
 use crate::{
     app::{
         audit::{Class, Event, SESSION_BEGAN},
-        ports::{Codes, Sessions, World, in_time},
+        ports::{Codes, Sessions, World, within},
         verify::{NotVerified, verify},
     },
     domain::{
@@ -99,7 +99,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
             authenticated_at: login.authenticated_at,
             has_sid: login.sid.is_some(),
         };
-        let registered = in_time(
+        let registered = within(
             self.world,
             limits::GATE_DEADLINE,
             self.sessions.register(&birth),

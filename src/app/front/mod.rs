@@ -14,7 +14,7 @@ use self::{answer::Answer, callback::Callback};
 use super::{
     apart,
     audit::{Class, Event},
-    ports::{Codes, Sessions, Unavailable, World, in_time},
+    ports::{Codes, Sessions, Unavailable, World, within},
 };
 pub use crate::domain::gate::Request;
 use crate::domain::{
@@ -211,7 +211,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
             self.world
                 .record(&Event::new("too_many_seals", Some(self.app)));
         }
-        let standing = in_time(self.world, limits::GATE_DEADLINE, self.standing(&jar)).await?;
+        let standing = within(self.world, limits::GATE_DEADLINE, self.standing(&jar)).await?;
         let now = self.world.now();
         // A login goes on, whatever has become of an earlier session: nothing of that goes along.
         if callback.is_none() {
@@ -328,7 +328,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
     /// if the store fails, the user's request does not.
     async fn end_one(&self, session: &Session, done: &'static str) {
         let work = apart(self.sessions.end_one(session));
-        let code = match in_time(self.world, limits::GATE_DEADLINE, work).await {
+        let code = match within(self.world, limits::GATE_DEADLINE, work).await {
             Ok(()) => done,
             Err(_) => "left_session_not_deleted",
         };

@@ -357,10 +357,6 @@ impl World for Site {
         let _ = self.call(Op::Sleep).await;
     }
 
-    async fn deadline(&self, span: Duration) {
-        self.sleep(span).await;
-    }
-
     fn random<const N: usize>(&self) -> Result<[u8; N], Unavailable> {
         unreachable!()
     }

@@ -113,10 +113,6 @@ impl World for FakeWorld {
         }
     }
 
-    async fn deadline(&self, span: Duration) {
-        self.sleep(span).await;
-    }
-
     fn random<const N: usize>(&self) -> Result<[u8; N], Unavailable> {
         self.random.set(self.random.get().wrapping_add(1));
         Ok([self.random.get(); N])
