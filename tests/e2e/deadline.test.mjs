@@ -1,27 +1,25 @@
-// The net under a request (src/edge/deadline.js), by itself.
+// Who waits for an answer, and the one timer of a request (src/edge/deadline.js), by themselves.
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
-import { Client } from '../../src/edge/deadline.js';
+import { collected, load } from './support/told.mjs';
 
-/** A client, and what it gets. */
-function waiting() {
-  const client = new Client();
-  return { client, answer: client.answered };
-}
+const { Client } = await load('deadline.js');
 
-/** With timers in the test's hand; `outcome` tells what a promise has come to, if anything. */
-async function withTimers(work) {
-  mock.timers.enable({ apis: ['setTimeout'] });
+/** With time in the test's hand; `heard` is what the module does when it is told of a number. */
+async function withTimers(work, heard) {
+  mock.timers.enable({ apis: ['setTimeout', 'Date'] });
   mock.method(console, 'error', () => {});
   try {
-    await work(mock.timers);
+    const client = new Client();
+    globalThis.heard = heard?.bind(undefined, client);
+    await work(mock.timers, client);
   } finally {
-    mock.timers.reset();
     mock.restoreAll();
+    mock.timers.reset();
   }
 }
+const lifting = (client, number) => client.lift(number);
+
 async function outcome(promise) {
   const pending = Symbol('pending');
   // As many turns as the promises in between take.
@@ -30,72 +28,115 @@ async function outcome(promise) {
   return came === pending ? 'pending' : came;
 }
 
-test('the answer is the first', async () => {
-  const { client, answer } = waiting();
-  client.answer('done');
-  client.answer('too late');
-  assert.equal(await answer, 'done');
-});
-
-test('a client without a deadline is never told off', () =>
-  withTimers(async (timers) => {
-    const { answer } = waiting();
-    timers.tick(3_600_000);
-    assert.equal(await outcome(answer), 'pending');
-  }));
-
-test('a deadline that was lifted cuts nothing, however long the work goes on', () =>
-  withTimers(async (timers) => {
-    const { client, answer } = waiting();
-    client.wait(10_000, () => {});
-    timers.tick(9_999);
-    client.lift();
-    timers.tick(3_600_000);
-    assert.equal(await outcome(answer), 'pending');
-  }));
-
-test('one that passes says so, and an instance that lives has time to answer', () =>
-  withTimers(async (timers) => {
-    const { client, answer } = waiting();
-    const passed = new Promise((resolve) => client.wait(2000, resolve));
-    timers.tick(1999);
-    assert.equal(await outcome(passed), 'pending');
-    timers.tick(1);
-    assert.equal(await outcome(passed), undefined);
-    timers.tick(249);
-    assert.equal(await outcome(answer), 'pending');
-    client.lift();
-    timers.tick(3_600_000);
-    assert.equal(await outcome(answer), 'pending');
-  }));
-
-test('where nobody answers, it does: 503', () =>
-  withTimers(async (timers) => {
-    const { client, answer } = waiting();
-    client.wait(2000, () => {});
-    timers.tick(2000);
-    timers.tick(250);
-    const { status, headers } = await outcome(answer);
-    assert.deepEqual(
-      [status, headers.get('retry-after'), headers.get('cache-control')],
-      [503, '2', 'no-store'],
-    );
-    assert.deepEqual(console.error.mock.calls[0].arguments, ['{"code":"instance_lost"}']);
-  }));
-
+// Before time is mocked, which keeps some of it.
 test('nothing is kept of a request that is over', async () => {
-  setFlagsFromString('--expose-gc');
-  const collect = runInNewContext('gc');
   const request = (isAnswered) => {
-    const { client, answer: over } = waiting();
+    const client = new Client();
     const answer = {};
-    client.wait(60_000, () => {});
-    client.lift();
-    if (isAnswered) client.answer(answer);
-    return [answer, over, client].map((kept) => new WeakRef(kept));
+    client.wait(60_000, 1);
+    client.lift(1);
+    client.answer(isAnswered ? answer : {});
+    return [answer, client.answered, client].map((kept) => new WeakRef(kept));
   };
   const kept = Array.from({ length: 1000 }, (_, number) => request(number % 2)).flat();
-  await new Promise((resolve) => setTimeout(resolve));
-  collect();
+  await collected();
   assert.deepEqual(kept.filter((of) => of.deref()), []);
 });
+
+test('the answer is the first', async () => {
+  const client = new Client();
+  client.answer('done');
+  client.answer('too late');
+  assert.equal(await client.answered, 'done');
+});
+
+test('a client that waits for nothing in particular is never told off', () =>
+  withTimers(async (timers, { answered }) => {
+    timers.tick(3_600_000);
+    assert.equal(await outcome(answered), 'pending');
+  }));
+
+test('what was lifted cuts nothing, however long the work goes on', () =>
+  withTimers(async (timers, client) => {
+    client.wait(10_000, 1);
+    timers.tick(9_999);
+    client.lift(1);
+    timers.tick(3_600_000);
+    assert.equal(await outcome(client.answered), 'pending');
+    assert.deepEqual(globalThis.told, []);
+  }));
+
+test('the module is told of each in its time, and answers itself', () =>
+  withTimers(async (timers, client) => {
+    client.wait(10_000, 1);
+    client.wait(2000, 2);
+    client.wait(50, 3);
+    const toldBy = (milliseconds) => {
+      timers.tick(milliseconds);
+      return globalThis.told.splice(0).map(([name, number]) => `${name} ${number}`);
+    };
+    assert.deepEqual(toldBy(49), []);
+    assert.deepEqual(toldBy(1), ['settle 3']);
+    assert.deepEqual(toldBy(1949), []);
+    assert.deepEqual(toldBy(1), ['settle 2']);
+    assert.deepEqual(toldBy(7999), []);
+    assert.deepEqual(toldBy(1), ['settle 1']);
+    assert.deepEqual(toldBy(3_600_000), []);
+    assert.equal(await outcome(client.answered), 'pending');
+  }, lifting));
+
+test('what comes one after the other in time takes one timer, and an answer ends it', () =>
+  withTimers(async (timers, client) => {
+    const [set, clear] = [mock.method(globalThis, 'setTimeout'), mock.method(globalThis, 'clearTimeout')];
+    for (const [number, span] of [10_000, 2000, 1900].entries()) {
+      client.wait(span, number);
+      timers.tick(100);
+      client.lift(number);
+    }
+    assert.equal(set.mock.callCount(), 1);
+    const { result } = set.mock.calls[0];
+    client.answer('done');
+    assert.equal(clear.mock.calls.at(-1).arguments[0], Number(result));
+    // After the answer nothing stays set either.
+    client.wait(4000, 7);
+    client.lift(7);
+    assert.equal(set.mock.callCount(), 2);
+    assert.equal(clear.mock.calls.at(-1).arguments[0], Number(set.mock.calls[1].result));
+  }));
+
+test('where the instance has died, somebody answers: 503', () =>
+  withTimers(async (timers, client) => {
+    client.wait(2000, 1);
+    globalThis.__worker_init_state.instanceId++;
+    timers.tick(1999);
+    assert.equal(await outcome(client.answered), 'pending');
+    timers.tick(1);
+    const { status, headers } = await outcome(client.answered);
+    assert.deepEqual([status, headers.get('retry-after'), headers.get('cache-control')], [503, '2', 'no-store']);
+    assert.deepEqual(globalThis.told, [], 'the next instance hears nothing of it');
+    assert.deepEqual(console.error.mock.calls.map((call) => call.arguments), [['{"code":"instance_lost"}']]);
+  }));
+
+test('after the answer nobody is told of a death', () =>
+  withTimers(async (timers, client) => {
+    client.wait(4000, 1);
+    client.answer('done');
+    globalThis.__worker_init_state.instanceId++;
+    timers.tick(3_600_000);
+    assert.equal(await client.answered, 'done');
+    assert.equal(console.error.mock.callCount(), 0);
+  }));
+
+test('what a request waits for is forgotten when the runtime has given it up, and not before', () =>
+  withTimers(async (timers, client) => {
+    // The first timer is cleared, for what is due before it.
+    client.wait(1000, 1);
+    client.wait(500, 2);
+    await collected();
+    assert.deepEqual(globalThis.told, []);
+    // With the runtime's timers goes what they would have called.
+    timers.reset();
+    await collected();
+    assert.deepEqual(globalThis.told, [['forget', 1], ['forget', 2]]);
+    assert.equal(await outcome(client.answered), 'pending');
+  }));

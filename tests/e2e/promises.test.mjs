@@ -1,36 +1,14 @@
-// What the module hears of promises and timers (src/edge/promises.js), by itself: beside it is a module that
-// writes down what it is told.
+// What the module hears of promises and timers (src/edge/promises.js), by itself.
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath, pathToFileURL } from 'node:url';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
+import { collected, load } from './support/told.mjs';
 
-setFlagsFromString('--expose-gc');
-const collect = runInNewContext('gc');
-
-const folder = mkdtempSync(join(tmpdir(), 'edge-logout-promises-'));
-after(() => rmSync(folder, { recursive: true }));
-const source = (name) => fileURLToPath(new URL(`../../src/edge/${name}`, import.meta.url));
-for (const name of ['life.js', 'promises.js']) copyFileSync(source(name), join(folder, name));
-const telling = (name) => `export const ${name} = (...told) => void globalThis.told.push(['${name}', ...told]);\n`;
-writeFileSync(join(folder, 'module.js'), ['forget', 'goOn', 'settle'].map(telling).join(''));
-writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
-
-globalThis.__worker_init_state = { instanceId: 1, criticalError: false };
-beforeEach(() => (globalThis.told = []));
-const { after: timer, hear, soon } = await import(pathToFileURL(join(folder, 'promises.js')).href);
+const { after: timer, hear, soon } = await load('promises.js');
 
 /** What is told when everything has been collected that nobody holds. */
 async function toldAfterCollecting() {
-  for (let time = 0; time < 5; time++) {
-    await wait();
-    collect();
-  }
+  await collected();
   return globalThis.told;
 }
 
