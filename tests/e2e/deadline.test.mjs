@@ -28,7 +28,7 @@ async function outcome(promise) {
   return came === pending ? 'pending' : came;
 }
 
-// Before time is mocked, which keeps some of it.
+// Before time is mocked: what is put back afterwards keeps some timers.
 test('nothing is kept of a request that is over', async () => {
   const request = (isAnswered) => {
     const client = new Client();
