@@ -9,5 +9,8 @@ export async function ask(namespace, name, url) {
 /** An object's answer; a status alone if it has none. */
 export const answer = (text, status) => new Response(null, text === undefined ? { status } : { headers: { answer: text } });
 
+/** Runs a statement: its rows as lines. */
+export const lines = (sql, statement) => sql.exec(statement).raw().toArray().join('\n');
+
 /** Runs a statement: its rows, each a list of values. */
 export const run = (sql, statement, values) => sql.exec(statement, ...values).raw().toArray();

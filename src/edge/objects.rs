@@ -36,6 +36,9 @@ extern "C" {
     fn respond(text: Option<&str>, status: u16) -> Response;
 
     #[wasm_bindgen(catch)]
+    fn lines(sql: &Sql, statement: &str) -> Result<String, JsValue>;
+
+    #[wasm_bindgen(catch)]
     fn run(sql: &Sql, statement: &str, values: Vec<JsValue>) -> Result<Array, JsValue>;
 }
 
@@ -112,6 +115,12 @@ pub(super) fn alarm(work: impl Future<Output = worker::Result<()>> + 'static) ->
 impl Sql {
     pub(super) fn of(storage: &Storage) -> Self {
         storage.sql().as_ref().clone().unchecked_into()
+    }
+
+    /// Runs a statement that gives one text in each row: a line. However many there are, they cross the border
+    /// together.
+    pub(super) fn lines(&self, statement: &str) -> worker::Result<String> {
+        Ok(lines(self, statement)?)
     }
 
     /// Runs a statement. Statements run at once, and what is written before the next `await` is stored

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 
+use base16ct::upper as hex;
 use worker::{SqlStorageValue as Value, Storage};
 
 use super::objects::{self, Sql};
@@ -25,6 +26,13 @@ const SCHEMA: [&str; 2] = [
     "CREATE TABLE IF NOT EXISTS logout (scope BLOB NOT NULL, time INTEGER NOT NULL, seq INTEGER NOT NULL,
         until INTEGER NOT NULL, PRIMARY KEY (scope, time)) WITHOUT ROWID",
 ];
+
+/// What [`read_row`] reads.
+const SESSIONS: &str = "SELECT hex(id) || ',' || hex(other) || ',' || login || ',' || expires || ',' || seq
+    || ',' || ifnull(ended, '') || ',' || ifnull(logout, '') || ',' || ifnull(valid_until, '') FROM session";
+
+/// What [`read_received`] reads.
+const LOGOUTS: &str = "SELECT hex(scope) || ',' || time || ',' || seq || ',' || until FROM logout";
 
 /// The table of one list: read when it is first asked for, and then kept in memory beside what is stored.
 /// Nobody else writes to it, and after a write that fails for good the runtime makes the object anew.
@@ -80,14 +88,11 @@ impl SqlRows {
         if !self.is_stored.get() {
             return Ok(table);
         }
-        let sessions =
-            "SELECT id, other, login, expires, seq, ended, logout, valid_until FROM session";
-        for row in self.run(sessions, Vec::new())? {
-            table.apply(&Change::Insert(read_row(&row).ok_or(FAILED)?));
+        for line in self.sql.lines(SESSIONS).map_err(|_| FAILED)?.lines() {
+            table.apply(&Change::Insert(read_row(line).ok_or(FAILED)?));
         }
-        let logouts = "SELECT scope, time, seq, until FROM logout";
-        for row in self.run(logouts, Vec::new())? {
-            table.apply(&Change::Receive(read_received(&row).ok_or(FAILED)?));
+        for line in self.sql.lines(LOGOUTS).map_err(|_| FAILED)?.lines() {
+            table.apply(&Change::Receive(read_received(line).ok_or(FAILED)?));
         }
         Ok(table)
     }
@@ -222,9 +227,18 @@ fn scope(scope: &Scope) -> Value {
     }
 }
 
-fn read_list(bytes: &[u8]) -> Option<List> {
-    let (letter, hash) = bytes.split_first()?;
-    let hash = Digest::from_bytes(hash.try_into().ok()?);
+fn read_bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let mut bytes = [0; N];
+    (hex::decode(text, &mut bytes).ok()?.len() == N).then_some(bytes)
+}
+
+fn read_time(field: &str) -> Option<Timestamp> {
+    field.parse().ok().map(Timestamp::from_millis)
+}
+
+fn read_list(text: &str) -> Option<List> {
+    let [letter, hash @ ..] = read_bytes::<33>(text)?;
+    let hash = Digest::from_bytes(hash);
     match letter {
         b'u' => Some(List::User(SubjectKey(hash))),
         b's' => Some(List::Sid(SidKey(hash))),
@@ -232,66 +246,44 @@ fn read_list(bytes: &[u8]) -> Option<List> {
     }
 }
 
-fn read_received(row: &[Value]) -> Option<Received> {
-    let [
-        Value::Blob(scope),
-        Value::Integer(time),
-        Value::Integer(seq),
-        Value::Integer(until),
-    ] = row
-    else {
-        return None;
-    };
+fn read_received(line: &str) -> Option<Received> {
+    let mut fields = line.split(',');
+    let mut next = || fields.next();
     Some(Received {
-        scope: match (scope.is_empty(), read_list(scope)) {
-            (true, _) => Scope::All,
-            (false, Some(List::Sid(sid))) => Scope::Sid(sid),
-            _ => return None,
+        scope: match next()? {
+            "" => Scope::All,
+            text => match read_list(text)? {
+                List::Sid(sid) => Scope::Sid(sid),
+                List::User(_) => return None,
+            },
         },
-        logout: Timestamp::from_millis(*time),
-        seq: *seq,
-        until: Timestamp::from_millis(*until),
+        logout: read_time(next()?)?,
+        seq: next()?.parse().ok()?,
+        until: read_time(next()?)?,
     })
 }
 
-fn read_row(row: &[Value]) -> Option<Row> {
-    let [
-        Value::Blob(id),
-        Value::Blob(other),
-        Value::Integer(login),
-        Value::Integer(expires),
-        Value::Integer(seq),
-        ended @ ..,
-    ] = row
-    else {
-        return None;
-    };
-    let at = Timestamp::from_millis;
-    let ended = match ended {
-        [Value::Null, Value::Null, Value::Null] => None,
-        [Value::Integer(since), Value::Null, Value::Null] => Some(Ending {
-            since: at(*since),
-            user_logout: None,
-        }),
-        [
-            Value::Integer(since),
-            Value::Integer(logout),
-            Value::Integer(valid_until),
-        ] => Some(Ending {
-            since: at(*since),
-            user_logout: Some(Logout {
-                at: at(*logout),
-                valid_until: at(*valid_until),
-            }),
-        }),
-        _ => return None,
-    };
+fn read_row(line: &str) -> Option<Row> {
+    let mut fields = line.split(',');
+    let mut next = || fields.next();
     Some(Row {
-        id: SessionId::from_random(id.as_slice().try_into().ok()?),
-        other: read_list(other)?,
-        login: at(*login),
-        expires: at(*expires),
-        seq: *seq,
-        ended,
+        id: SessionId::from_random(read_bytes(next()?)?),
+        other: read_list(next()?)?,
+        login: read_time(next()?)?,
+        expires: read_time(next()?)?,
+        seq: next()?.parse().ok()?,
+        ended: match [next()?, next()?, next()?] {
+            ["", "", ""] => None,
+            [since, logout, valid_until] => Some(Ending {
+                since: read_time(since)?,
+                user_logout: match [logout, valid_until] {
+                    ["", ""] => None,
+                    _ => Some(Logout {
+                        at: read_time(logout)?,
+                        valid_until: read_time(valid_until)?,
+                    }),
+                },
+            }),
+        },
     })
 }
