@@ -67,6 +67,8 @@ pub const LEDGER_ENTRIES_INLINE: usize = KV_PARALLEL_DELETES;
 pub const LEDGER_ENTRIES_DEADLINE: Duration = Duration::from_millis(600);
 /// How long a list that a logout has emptied is kept: to make one anew costs more than to keep it.
 pub const LEDGER_EMPTY: Duration = Duration::from_hours(1);
+/// Sessions that a list keeps: all of them are in an object's memory, and read when it wakes, some 5 µs each.
+pub const LEDGER_SESSIONS: usize = 10_000;
 /// Ended sessions of a list that are dealt with at a time.
 pub const LEDGER_BATCH: usize = 64;
 /// Pause before a list whose storage or configuration is broken looks again.

@@ -39,7 +39,7 @@ export class Client {
   }
 
   #stop() {
-    clearTimeout(this.#timer);
+    callOff(this.#timer);
     abandoned.unregister(this);
     this.#looksAt = Infinity;
   }
@@ -67,6 +67,23 @@ export class Client {
       if (this.#waits.delete(number) && !this.#isAnswered) this.answer(unavailable());
     }
     if (this.#waits.size > 0) this.#lookIn(Math.min(...this.#waits.values()) - now);
+  }
+}
+
+/** Has the module told when `span` milliseconds have passed. Gives the timer's number, which holds nothing. */
+export function after(span, number) {
+  const { instanceId } = life();
+  const over = () => tell(instanceId, settle, number, undefined, true);
+  abandoned.register(over, { instanceId, numbers: [number] });
+  return Number(setTimeout(over, span));
+}
+
+/** Calls a timer off, by its number. */
+export function callOff(timer) {
+  try {
+    clearTimeout(timer);
+  } catch {
+    // Outside of requests there are no timers: that of a request that was given up is gone.
   }
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use web_sys::Response;
 
-use super::promises::{self, Outcome};
+use super::promises::Outcome;
 
 #[wasm_bindgen(raw_module = "./deadline.js")]
 extern "C" {
@@ -21,6 +21,20 @@ extern "C" {
 
     #[wasm_bindgen(method)]
     fn lift(this: &Client, number: u32);
+
+    fn after(span: f64, number: u32) -> JsValue;
+
+    #[wasm_bindgen(js_name = callOff)]
+    fn call_off(timer: &JsValue);
+}
+
+/// A timer that is called off when nobody waits for it any more.
+struct Timer(JsValue);
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        call_off(&self.0);
+    }
 }
 
 /// Nobody waits any more.
@@ -34,7 +48,10 @@ impl Drop for Lifted<'_> {
 
 /// Comes after `span`.
 pub(super) async fn sleep(span: Duration) {
-    promises::sleep(millis(span)).await;
+    let outcome = Outcome::expected();
+    let _timer = Timer(after(millis(span), outcome.number()));
+    // It never fails.
+    let _ = outcome.await;
 }
 
 impl Client {

@@ -3,11 +3,11 @@
 // objects are made again in that.
 import { env } from 'cloudflare:workers';
 import { Client } from './deadline.js';
-import { alive, life } from './life.js';
+import { alive, isDead, life } from './life.js';
 import * as module from './module.js';
 
 function enter(call, ...given) {
-  if (life().criticalError) {
+  if (isDead()) {
     console.log('Reinitializing Wasm application');
     module.__wbg_reset_state();
     life().criticalError = false;

@@ -120,8 +120,9 @@ impl Stored {
         match next {
             Ok(None) => {
                 // Nothing came in between: the storage lets no event in while it is at work.
-                self.storage.delete_all().await?;
-                self.rows.are_gone();
+                let gone = self.storage.delete_all().await;
+                self.rows.forget();
+                gone?;
             }
             Ok(Some(_)) => {}
             // The runtime calls an alarm that fails again, but only some times; what a list has to do

@@ -1,10 +1,10 @@
 // Promises, as the module hears of them. Evaluated together with the module: each calls the other.
-import { alive, life } from './life.js';
+import { alive, isDead, life } from './life.js';
 import { forget, goOn, settle } from './module.js';
 
 /** Calls the instance that asked to be called. If it has died, there is nobody to call. */
 export function tell(instanceId, call, ...given) {
-  if (instanceId === life().instanceId) alive(call, ...given);
+  if (instanceId === life().instanceId && !isDead()) alive(call, ...given);
 }
 
 /** Of a request that the runtime has given up nothing is called any more: nothing becomes of what was waited for. */
@@ -18,14 +18,6 @@ export function hear(promise, number) {
   const kept = (value) => tell(instanceId, settle, number, value, true);
   promise.then(kept, (error) => tell(instanceId, settle, number, error, false));
   abandoned.register(kept, { instanceId, numbers: [number] });
-}
-
-/** Has the module told when `span` milliseconds have passed. Gives the timer's number, which holds nothing. */
-export function after(span, number) {
-  const { instanceId } = life();
-  const over = () => tell(instanceId, settle, number, undefined, true);
-  abandoned.register(over, { instanceId, numbers: [number] });
-  return Number(setTimeout(over, span));
 }
 
 const turn = Promise.resolve();

@@ -16,15 +16,11 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 #[wasm_bindgen(raw_module = "./promises.js")]
 extern "C" {
     fn hear(promise: &Promise, number: u32);
-    fn after(span: f64, number: u32) -> f64;
     fn soon();
 }
 
 #[wasm_bindgen]
 extern "C" {
-    #[wasm_bindgen(js_name = clearTimeout)]
-    fn call_off(timer: f64);
-
     /// A promise, and who keeps it.
     type Kept;
 
@@ -220,26 +216,10 @@ impl Drop for Outcome {
 /// # Errors
 /// What the call threw, or the promise was rejected with.
 pub(super) async fn outcome(promise: Result<Promise, JsValue>) -> Result<JsValue, JsValue> {
-    let (promise, outcome) = (promise?, Outcome::expected());
-    hear(&promise, outcome.0);
-    outcome.await
-}
-
-/// A timer that is called off when nobody waits for it any more.
-struct Timer(f64);
-
-impl Drop for Timer {
-    fn drop(&mut self) {
-        call_off(self.0);
-    }
-}
-
-/// Comes after so many milliseconds.
-pub(super) async fn sleep(span: f64) {
     let outcome = Outcome::expected();
-    let _timer = Timer(after(span, outcome.0));
-    // It never fails.
-    let _ = outcome.await;
+    // Not kept: a promise holds whom it tells, and nobody would see that it never will.
+    hear(&promise?, outcome.0);
+    outcome.await
 }
 
 /// A promise of what comes of some work.

@@ -1,4 +1,5 @@
-//! The table of a list in `SQLite`. What is written is all there is here: the transitions are the domain's.
+//! The table of a list: in memory, and in `SQLite`, so that it outlives the object. What happens to it is the
+//! domain's.
 
 use std::cell::{Cell, RefCell};
 
@@ -35,7 +36,8 @@ const SESSIONS: &str = "SELECT hex(id) || ',' || hex(other) || ',' || login || '
 const LOGOUTS: &str = "SELECT hex(scope) || ',' || time || ',' || seq || ',' || until FROM logout";
 
 /// The table of one list: read when it is first asked for, and then kept in memory beside what is stored.
-/// Nobody else writes to it, and after a write that fails for good the runtime makes the object anew.
+/// Nobody else writes to it. After a write that fails it is read again; after one that fails later, when all that
+/// a transition has written is to be made lasting, the runtime makes the object anew.
 pub(super) struct SqlRows {
     storage: Storage,
     sql: Sql,
@@ -45,6 +47,8 @@ pub(super) struct SqlRows {
 }
 
 const FAILED: Unavailable = Unavailable("ledger_storage_failed");
+/// Of another version, or spoilt.
+const UNREADABLE: Unavailable = Unavailable("ledger_rows_unreadable");
 
 type Result<T> = std::result::Result<T, Unavailable>;
 
@@ -65,10 +69,9 @@ impl SqlRows {
         }
     }
 
-    /// Everything was deleted.
-    pub(super) fn are_gone(&self) {
-        self.is_stored.set(false);
-        self.table.replace(Some(Table::default()));
+    /// What is in the storage may be another than what is known: it is read again when it is asked for.
+    pub(super) fn forget(&self) {
+        self.table.replace(None);
     }
 
     fn with<T>(&self, use_it: impl FnOnce(&mut Table) -> T) -> Result<T> {
@@ -89,10 +92,10 @@ impl SqlRows {
             return Ok(table);
         }
         for line in self.sql.lines(SESSIONS).map_err(|_| FAILED)?.lines() {
-            table.apply(&Change::Insert(read_row(line).ok_or(FAILED)?));
+            table.apply(&Change::Insert(read_row(line).ok_or(UNREADABLE)?));
         }
         for line in self.sql.lines(LOGOUTS).map_err(|_| FAILED)?.lines() {
-            table.apply(&Change::Receive(read_received(line).ok_or(FAILED)?));
+            table.apply(&Change::Receive(read_received(line).ok_or(UNREADABLE)?));
         }
         Ok(table)
     }
@@ -187,11 +190,15 @@ impl Rows for SqlRows {
     }
 
     fn write(&self, change: &Change) -> Result<()> {
-        self.with(|table| {
+        let written = self.with(|table| {
             self.store(change)?;
             table.apply(change);
             Ok(())
-        })?
+        })?;
+        if written.is_err() {
+            self.forget();
+        }
+        written
     }
 }
 

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { isInstalled, startApache } from './apache.mjs';
 import { NAMES, bundle, filesOf, start } from './contestants.mjs';
-import { chart, goals, percentile, report, spread } from './figures.mjs';
+import { chart, goals, report, spread } from './figures.mjs';
 import { sendAll } from './load.mjs';
 import { root } from './server.mjs';
 import { memoryOf } from '../e2e/support/process.mjs';
@@ -47,9 +47,8 @@ async function measure(row, contestant, material) {
   await row.verify(contestant, world);
   const [cpu, later] = [answered - before, contestant.cpu() - answered].map((all) => all / requests.length);
   const calls = kv === undefined ? {} : await world.tell('calls', { kv });
-  const [p50, p99] = [0.5, 0.99].map((at) => percentile(milliseconds, at));
   const grown = contestant.pid && memoryOf(contestant.pid) - memory;
-  return { cpu, later, rate: requests.length / seconds, p50, p99, grown, calls };
+  return { cpu, later, rate: requests.length / seconds, milliseconds, grown, calls };
 }
 
 const results = new Map();

@@ -1,9 +1,10 @@
 // Who waits for an answer, and the one timer of a request (src/edge/deadline.js), by themselves.
 import assert from 'node:assert/strict';
 import { mock, test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
 import { collected, load } from './support/told.mjs';
 
-const { Client } = await load('deadline.js');
+const { Client, after, callOff } = await load('deadline.js');
 
 /** With time in the test's hand; `heard` is what the module does when it is told of a number. */
 async function withTimers(work, heard) {
@@ -41,6 +42,16 @@ test('nothing is kept of a request that is over', async () => {
   const kept = Array.from({ length: 1000 }, (_, number) => request(number % 2)).flat();
   await collected();
   assert.deepEqual(kept.filter((of) => of.deref()), []);
+});
+
+test('a time comes, unless it is called off', async () => {
+  after(5, 4);
+  callOff(after(5, 5));
+  await wait(30);
+  assert.deepEqual(globalThis.told, [['settle', 4, undefined, true]]);
+  // Of one that was called off nothing will come.
+  await collected();
+  assert.ok(globalThis.told.some(([name, number]) => name === 'forget' && number === 5));
 });
 
 test('the answer is the first', async () => {

@@ -22,7 +22,7 @@ const sendAndLeave = (token) =>
     const socket = connect(world.port, '127.0.0.1');
     socket.on('error', reject);
     socket.on('close', resolve);
-    socket.write(`${head.join('\r\n')}\r\ncontent-length: ${body.length}\r\n\r\n${body}`, () => socket.destroy());
+    socket.write(`${head.join('\r\n')}\r\ncontent-length: ${body.length}\r\n\r\n${body}`, () => socket.resetAndDestroy());
   });
 
 test('a token whose OP does not wait for the answer ends its session', async () => {

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { collected, load } from './support/told.mjs';
 
-const { after: timer, hear, soon } = await load('promises.js');
+const { hear, soon } = await load('promises.js');
 
 /** What is told when everything has been collected that nobody holds. */
 async function toldAfterCollecting() {
@@ -31,15 +31,6 @@ test('one that nobody can keep any more is forgotten, one that somebody can is n
   resolve('at last');
   await null;
   assert.deepEqual(globalThis.told, [['settle', 3, 'at last', true]]);
-});
-
-test('a time comes, unless it is called off', async () => {
-  timer(5, 4);
-  clearTimeout(timer(5, 5));
-  await wait(30);
-  assert.deepEqual(globalThis.told, [['settle', 4, undefined, true]]);
-  // Of one that was called off nothing will come.
-  assert.ok((await toldAfterCollecting()).some(([name, number]) => name === 'forget' && number === 5));
 });
 
 test('an instance that has died is told nothing, nor is the next one', async () => {

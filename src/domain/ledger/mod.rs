@@ -70,7 +70,7 @@ pub trait Rows {
 }
 
 /// Takes a new session into a list, unless a logout covers it. One that is there already is not
-/// taken twice.
+/// taken twice. In a list that is full, with [`limits::LEDGER_SESSIONS`], the earliest one ends for it.
 ///
 /// # Errors
 /// Those of the rows.
@@ -79,13 +79,19 @@ pub fn admit<R: Rows>(
     list: List,
     birth: &Birth,
 ) -> Result<Result<(), BirthRefused>, R::Error> {
+    let now = birth.session.registered_at;
     let row = match rows.read(|table| new_row(table, list, birth))? {
-        Ok(Some(row)) => row,
-        Ok(None) => return Ok(Ok(())),
+        Ok(row) => row,
         Err(refused) => return Ok(Err(refused)),
     };
-    rows.write(&Change::Insert(row))?;
-    look_by(rows, row.expires, birth.session.registered_at)?;
+    if let Some(row) = row {
+        if let Some(earliest) = rows.read(|table| table.surplus().map(|row| row.id))? {
+            end_some(rows, &[earliest], now)?;
+        }
+        rows.write(&Change::Insert(row))?;
+    }
+    // Also for one that is there: that may be all that was done before.
+    look_by(rows, birth.session.expires, now)?;
     Ok(Ok(()))
 }
 

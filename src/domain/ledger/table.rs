@@ -185,6 +185,13 @@ impl Table {
         }
     }
 
+    /// In a list that is full: the session with the earliest login of those that have not ended.
+    #[must_use]
+    pub fn surplus(&self) -> Option<&Row> {
+        let is_full = self.rows.len() >= limits::LEDGER_SESSIONS;
+        self.live().filter(|_| is_full).min_by_key(|row| row.login)
+    }
+
     /// Rows that have ended.
     pub fn ended(&self) -> impl Iterator<Item = &Row> {
         self.rows.values().filter(|row| row.ended.is_some())

@@ -1,6 +1,6 @@
 // All that edge-logout asks of the platform, in the least JavaScript that asks it: besides the stub's calls it
 // looks at heads, waits no longer than it may, writes to the log, makes requests and answers. It decides
-// nothing, so no Worker that does what edge-logout does takes less: this is the limit.
+// nothing: what edge-logout takes beyond it is what deciding costs, in wasm.
 import { DurableObject } from 'cloudflare:workers';
 import { ask, keyOf, plans, verify } from './stub.js';
 
@@ -10,6 +10,7 @@ function headOf({ headers }) {
   return text;
 }
 
+/** One timer for all that the work waits for. */
 async function within(milliseconds, work) {
   const timer = setTimeout(() => {}, milliseconds);
   try {
@@ -23,12 +24,13 @@ const REFUSED = '{"error":"invalid_request","error_description":"The logout toke
 const ENDED = { matched: 1, later: 0, of_other_subject: 0, unreadable: 0, deferred: false };
 
 async function receive(request, env) {
-  await within(10_000, request.arrayBuffer());
+  await request.arrayBuffer();
   if (!request.headers.has('x-list')) {
     console.log(JSON.stringify({ code: 'token_malformed', class: 'refused', app: 'SHOP' }));
     return new Response(REFUSED, { status: 400, headers: { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' } });
   }
-  await within(2000, verify(env).then(() => within(1900, plans[env.MODE].end(env, request))));
+  await verify(env);
+  await plans[env.MODE].end(env, request);
   console.log(JSON.stringify({ code: 'logout_done', app: 'SHOP', of: 'h'.repeat(12), ...ENDED }));
   return new Response(null, { headers: { 'Cache-Control': 'no-store' } });
 }
@@ -36,7 +38,7 @@ async function receive(request, env) {
 async function pass(request, env, isSignedIn) {
   let forward = request;
   if (isSignedIn) {
-    await within(10_000, plans[env.MODE].check(env, request));
+    await plans[env.MODE].check(env, request);
     forward = new Request(request);
     forward.headers.delete('cookie');
     forward.headers.append('cookie', request.headers.get('cookie'));
@@ -54,8 +56,11 @@ export default {
       await plans[env.MODE].begin?.(env, request);
       return new Response();
     }
-    if (request.method === 'GET') return pass(request, env, plan === 'check');
-    const answer = receive(request, env);
+    if (request.method === 'GET') {
+      const passed = pass(request, env, plan === 'check');
+      return plan === 'check' ? within(1500, passed) : passed;
+    }
+    const answer = within(1500, receive(request, env));
     context.waitUntil(answer);
     return answer;
   },

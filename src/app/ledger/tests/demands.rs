@@ -1,6 +1,7 @@
 //! What ends demand, over restarts and failures.
 
 use super::*;
+use crate::domain::ledger::{Change, Row, Rows as _, Table};
 
 impl Scene {
     fn widening(&self, sid: &str) -> Scope {
@@ -85,4 +86,37 @@ fn restarts_do_not_put_off_what_an_end_demands() {
         block_on(scene.ledger.alarms());
     }
     assert!(!rows.0.borrow().has_ended());
+}
+
+/// Held by the list ending a session for one that is too many.
+#[test]
+fn a_list_that_is_full_ends_its_earliest_session() {
+    let scene = Scene::new();
+    let earliest = scene.birth(1, "s1", -60);
+    assert_eq!(block_on(scene.register(&earliest)), Ok(Ok(())));
+    let list = List::User(earliest.session.subject).to_string();
+    let rows = scene.ledger.rows(&list);
+    let row = rows.0.borrow().rows[&earliest.session.id];
+    for number in 1..limits::LEDGER_SESSIONS {
+        let id = SessionId::from_random((number as u128 | 1 << 127).to_be_bytes());
+        let login = row.login.plus(Duration::from_secs(1));
+        let change = Change::Insert(Row { id, login, ..row });
+        rows.write(&change).unwrap();
+    }
+    let last = scene.birth(2, "s2", 0);
+    assert_eq!(block_on(scene.register(&last)), Ok(Ok(())));
+    assert!(scene.is_alive(&last) && !scene.is_alive(&earliest));
+    let live = |table: &Table| {
+        table
+            .rows
+            .values()
+            .filter(|row| row.ended.is_none())
+            .count()
+    };
+    assert_eq!(rows.read(live), Ok(limits::LEDGER_SESSIONS));
+    let entry = entry::key(&earliest.session.id);
+    assert!(scene.kv.keys().contains(&entry));
+    scene.world.pass(limits::LEDGER_RETRY_MIN);
+    block_on(scene.ledger.alarms());
+    assert!(!scene.kv.keys().contains(&entry));
 }
