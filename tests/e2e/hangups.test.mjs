@@ -33,3 +33,36 @@ test('a token whose OP does not wait for the answer ends its session', async () 
   for (let done = 0; done < LOGOUTS; done++) await world.logged('logout_done');
   assert.deepEqual(await world.contents({ pending: false }), {});
 });
+
+test('nothing is left of requests whose clients have left', async () => {
+  const world = await startWorld({ bare: true, entry: 'leaving.js' });
+  try {
+    let [atApp, gone] = [0, 0];
+    // An app that never answers.
+    world.app = (req) => {
+      atApp++;
+      req.socket.on('close', () => gone++);
+    };
+    const leave = () =>
+      new Promise((resolve, reject) => {
+        const socket = connect(world.port, '127.0.0.1');
+        socket.on('error', reject);
+        socket.on('close', resolve);
+        socket.write('GET /shop/hangs HTTP/1.1\r\nhost: app.test\r\nx-watched: yes\r\n\r\n');
+        const before = atApp;
+        const poll = setInterval(() => {
+          if (atApp === before) return;
+          clearInterval(poll);
+          socket.resetAndDestroy();
+        }, 5);
+      });
+    for (let number = 0; number < 50; number++) await leave();
+    let left;
+    for (const end = Date.now() + 20_000; left !== 0 && Date.now() < end; ) {
+      left = Number((await world.request('/left')).body);
+    }
+    assert.deepEqual([atApp, gone, left], [50, 50, 0]);
+  } finally {
+    await world.stop();
+  }
+});

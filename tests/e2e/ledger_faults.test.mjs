@@ -186,22 +186,24 @@ test('a ledger that hangs: 503 in two seconds, and finished after the answer', a
   await assertDead();
 });
 
-test('the instance dies in the list of the sid: 503 in time, and the next request is served', LIMIT, async () => {
-  await world.faults({ ledger: 'panic', list: 's', count: 1 });
-  assert.equal(await logOut(), 503);
-  await world.logged('instance_lost');
-  await assertVisit(ALIVE);
-  assert.equal(await logOut(), 200);
-  await assertDead();
-});
+for (const death of ['panic', 'cut']) {
+  test(`the instance dies of a ${death} in the list of the sid: 503 in time, and the next request is served`, LIMIT, async () => {
+    await world.faults({ ledger: death, list: 's', count: 1 });
+    assert.equal(await logOut(), 503);
+    await world.logged('instance_lost');
+    await assertVisit(ALIVE);
+    assert.equal(await logOut(), 200);
+    await assertDead();
+  });
 
-test('the instance dies in the list of the user: the list of the sid goes on by itself', LIMIT, async () => {
-  await world.faults({ ledger: 'panic', list: 'u', count: 1 });
-  assert.equal(await logOut(), 503);
-  await world.logged('instance_lost');
-  await dies();
-  assert.deepEqual(await entries(), []);
-});
+  test(`the instance dies of a ${death} in the list of the user: the list of the sid goes on by itself`, LIMIT, async () => {
+    await world.faults({ ledger: death, list: 'u', count: 1 });
+    assert.equal(await logOut(), 503);
+    await world.logged('instance_lost');
+    await dies();
+    assert.deepEqual(await entries(), []);
+  });
+}
 
 // All at once, because it takes its time.
 test('the gate waits ten seconds for the ledger, and as long as it takes for the app', LIMIT, async () => {

@@ -120,6 +120,17 @@ const around = (env) => ({
   ...(env.DESK && { DESK: new DurableObjectNamespace(env.DESK, 'desk') }),
 });
 
+/** Does something when the module next looks at the clock. */
+function onNextLook(work) {
+  const { now } = Date;
+  Date.now = () => {
+    Date.now = now;
+    work();
+    return now();
+  };
+  return () => {};
+}
+
 const INSIDE = {
   /** Every statement fails. */
   storage: ({ state }) => {
@@ -134,14 +145,12 @@ const INSIDE = {
     return INSIDE.storage(ledger);
   },
   /** The instance of the module dies, as by a panic. */
-  panic: () => {
-    const { now } = Date;
-    Date.now = () => {
-      Date.now = now;
+  panic: () =>
+    onNextLook(() => {
       throw new WebAssembly.RuntimeError('unreachable');
-    };
-    return () => {};
-  },
+    }),
+  /** The runtime cuts the call off, as one that has taken too much time: nothing is unwound. */
+  cut: ({ state }) => onNextLook(() => state.abort('cut off')),
 };
 
 /** The ids of the lists there have been. */

@@ -1,0 +1,27 @@
+// The built Worker, with an eye on what is left of requests: an entry module for tests. A GET of /left collects what
+// nobody holds, and tells how many requests are left that had an `x-watched` header.
+import Worker from './index.js';
+
+export * from './index.js';
+
+/** What the built Worker holds as long as it is at work for a request. */
+const contexts = new Set();
+
+function collect() {
+  // Nothing can be told to collect: it is given much to collect.
+  for (let time = 0; time < 40; time++) Array.from({ length: 200 }, (_, number) => new Array(10_000).fill({ number }));
+}
+
+export default {
+  ...Worker,
+
+  fetch(request, env, context) {
+    if (new URL(request.url).pathname === '/left') {
+      collect();
+      const left = [...contexts].filter((watched) => watched.deref()).length;
+      return new Response(String(left));
+    }
+    if (request.headers.has('x-watched')) contexts.add(new WeakRef(context));
+    return Worker.fetch(request, env, context);
+  },
+};
