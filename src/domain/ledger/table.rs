@@ -185,10 +185,10 @@ impl Table {
         }
     }
 
-    /// In a list that is full: the session with the earliest login of those that have not ended.
+    /// In a list that is full: of the sessions that have not ended, that with the earliest login.
     #[must_use]
     pub fn surplus(&self) -> Option<&Row> {
-        let is_full = self.rows.len() >= limits::LEDGER_SESSIONS;
+        let is_full = self.live().count() >= limits::LEDGER_SESSIONS;
         self.live().filter(|_| is_full).min_by_key(|row| row.login)
     }
 
