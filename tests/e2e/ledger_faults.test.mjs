@@ -187,7 +187,7 @@ test('a ledger that hangs: 503 in two seconds, and finished after the answer', a
 });
 
 for (const death of ['panic', 'cut']) {
-  test(`the instance dies of a ${death} in the list of the sid: 503 in time, and the next request is served`, LIMIT, async () => {
+  test(`the instance dies in the list of the sid: 503 in time, and the next request is served (${death})`, LIMIT, async () => {
     await world.faults({ ledger: death, list: 's', count: 1 });
     assert.equal(await logOut(), 503);
     await world.logged('instance_lost');
@@ -196,7 +196,7 @@ for (const death of ['panic', 'cut']) {
     await assertDead();
   });
 
-  test(`the instance dies of a ${death} in the list of the user: the list of the sid goes on by itself`, LIMIT, async () => {
+  test(`the instance dies in the list of the user: the list of the sid goes on by itself (${death})`, LIMIT, async () => {
     await world.faults({ ledger: death, list: 'u', count: 1 });
     assert.equal(await logOut(), 503);
     await world.logged('instance_lost');
