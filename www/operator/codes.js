@@ -67,6 +67,7 @@ export const CODES = {
   ledger_failed: 'the ledger does not answer',
   ledger_overloaded: 'the ledger has too much to do',
   ledger_storage_failed: 'the ledger’s storage failed',
+  ledger_rows_unreadable: 'what the ledger has stored cannot be read',
   ledger_budget_spent: 'the ledger’s limit of calls was reached',
   ledger_not_understood: 'ledger and Worker are of different versions for a moment',
   ledger_unconfirmed: 'noted; a list has not confirmed it yet, and the ledger goes on',
