@@ -22,7 +22,7 @@ use crate::{
         ports::{self, Unavailable},
     },
     domain::{
-        ledger::{self, Change, List, Rows as _},
+        ledger::{self, List},
         limits,
     },
 };
@@ -126,12 +126,11 @@ impl Stored {
             }
             Ok(Some(_)) => {}
             // The runtime calls an alarm that fails again, but only some times; what a list has to do
-            // is not forgotten as long as it can be noted.
+            // is not forgotten as long as it can be noted: also if its rows cannot be read.
             Err(_) => {
                 let later = runtime::now().plus(limits::LEDGER_REPAIR);
-                self.rows
-                    .write(&Change::Wake(later))
-                    .map_err(|Unavailable(code)| worker::Error::RustError(code.to_owned()))?;
+                objects::set_alarm(&self.storage, later)?;
+                self.rows.forget();
             }
         }
         Ok(())

@@ -138,6 +138,18 @@ test('after the answer nobody is told of a death', () =>
     assert.equal(console.error.mock.callCount(), 0);
   }));
 
+test('where there are no timers, as outside of requests, nothing is thrown', () =>
+  withTimers((timers, client) => {
+    client.wait(1000, 1);
+    client.answer('done');
+    mock.method(globalThis, 'clearTimeout', () => {
+      throw new Error('not within a request');
+    });
+    client.lift(1);
+    callOff(5);
+    assert.equal(clearTimeout.mock.callCount(), 2);
+  }));
+
 test('what a request waits for is forgotten when the runtime has given it up, and not before', () =>
   withTimers(async (timers, client) => {
     // The first timer is cleared, for what is due before it.

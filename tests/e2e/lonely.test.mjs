@@ -62,3 +62,15 @@ test('where the ledger is bound no more, its lists go when their sessions are ov
   assert.equal(alarm, null);
   assert.ok(alarms <= 4, `${alarms}`);
 });
+
+test('a list that cannot be read when its alarm goes off is looked at again soon', async () => {
+  const list = await listOf({ isReadable: false }, 3600);
+  const before = await list.state();
+  assert.ok(before.alarm > Date.now() + 3_000_000, 'it waits for the end of its session');
+  assert.equal((await list.at('alarm')).status, 200);
+  const { alarm, tables } = await list.state();
+  assert.ok(alarm > Date.now() && alarm < before.alarm, `${alarm}`);
+  assert.equal(tables, before.tables);
+  // And it knows the session still.
+  assert.equal(await list.end(list.sessions[0]), 1);
+});

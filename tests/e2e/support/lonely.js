@@ -1,10 +1,11 @@
-// The built Worker with lists whose alarms can be set off, or find no ledger bound, and whose deletions
-// from KV can be held: an entry module for tests.
+// The built Worker with lists whose alarms can be set off, or find no ledger bound, or a storage that cannot
+// be read, and whose deletions from KV can be held: an entry module for tests.
 import Worker, { Ledger as BuiltLedger } from './index.js';
 
 export * from './index.js';
 
 let isBound = true;
+let isReadable = true;
 let alarms = 0;
 /** The next deletion waits until it is let go. */
 let isHolding = false;
@@ -30,14 +31,15 @@ export class Ledger {
   constructor(state, env) {
     const { LEDGER: _, ...without } = around(env);
     this.state = state;
-    this.list = new BuiltLedger(state, around(env));
+    this.make = () => (this.list = new BuiltLedger(state, around(env)));
+    this.make();
     this.unbound = () => new BuiltLedger(state, without);
   }
 
   async fetch(request) {
     switch (new URL(request.url).pathname) {
       case '/setup':
-        ({ isBound = true, isHolding = false } = await request.json());
+        ({ isBound = true, isReadable = true, isHolding = false } = await request.json());
         alarms = 0;
         letGo = undefined;
         return new Response();
@@ -57,8 +59,21 @@ export class Ledger {
     }
   }
 
-  alarm() {
+  async alarm() {
     alarms++;
+    if (!isReadable) {
+      const { sql } = this.state.storage;
+      sql.exec = () => {
+        throw new Error('disk failure');
+      };
+      // Nothing of it is in memory.
+      this.make();
+      try {
+        return await this.list.alarm();
+      } finally {
+        delete sql.exec;
+      }
+    }
     return (isBound ? this.list : this.unbound()).alarm();
   }
 }
