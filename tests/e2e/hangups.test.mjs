@@ -1,37 +1,46 @@
-// OPs that hang up as soon as they have sent a token: it is performed all the same.
+// Whoever sends a request and hangs up: tokens are performed all the same, and nothing is left of the rest.
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 import { session } from './support/format.mjs';
 import { startWorld } from './support/world.mjs';
 
-const LOGOUTS = 20;
-let world, op;
-before(async () => {
-  world = await startWorld({ bare: true });
-  op = world.op;
-  await world.logout(await op.logoutToken({ sid: 'nobody' }));
-});
-after(() => world?.stop());
+// Requests are collected when the test says so.
+process.env.MINIFLARE_WORKERD_V8_FLAGS = '--expose-gc';
 
-/** Sends a token over a connection of its own, and closes that at once. */
-const sendAndLeave = (token) =>
+/** Opens a connection, sends `text`, and breaks it off as soon as `arrived` says that the Worker is at work. */
+const sendAndLeave = (world, text, arrived) =>
   new Promise((resolve, reject) => {
-    const body = `logout_token=${token}`;
-    const head = ['POST /shop/bclogout HTTP/1.1', 'host: app.test', 'content-type: application/x-www-form-urlencoded'];
     const socket = connect(world.port, '127.0.0.1');
+    const leaving = setInterval(() => arrived() && socket.resetAndDestroy(), 2);
     socket.on('error', reject);
-    socket.on('close', resolve);
-    socket.write(`${head.join('\r\n')}\r\ncontent-length: ${body.length}\r\n\r\n${body}`, () => socket.resetAndDestroy());
+    socket.on('close', () => {
+      clearInterval(leaving);
+      resolve();
+    });
+    socket.write(text);
   });
 
 test('a token whose OP does not wait for the answer ends its session', async () => {
-  const sids = Array.from({ length: LOGOUTS }, (_, number) => `s${number}`);
-  await world.store(...sids.map((sid) => session({ issuer: op.issuer, client: 'shop', sub: sid, sid, login: op.now() - 5 })));
-  await world.takeLogs();
-  for (const sid of sids) await sendAndLeave(await op.logoutToken({ sid }));
-  for (let done = 0; done < LOGOUTS; done++) await world.logged('logout_done');
-  assert.deepEqual(await world.contents({ pending: false }), {});
+  const world = await startWorld({ bare: true });
+  try {
+    const { op } = world;
+    await world.store(session({ issuer: op.issuer, client: 'shop', sub: 'alice', sid: 's1', login: op.now() - 5 }));
+    // The Worker knows no keys yet: it has the token when it asks for them, and they come when the OP has left.
+    let asked;
+    op.answer = (req, res) => (asked = [req, res]);
+    const body = `logout_token=${await op.logoutToken({ sid: 's1' })}`;
+    const head = ['POST /shop/bclogout HTTP/1.1', 'host: app.test', 'content-type: application/x-www-form-urlencoded'];
+    const text = `${head.join('\r\n')}\r\ncontent-length: ${body.length}\r\n\r\n${body}`;
+    await sendAndLeave(world, text, () => asked);
+    op.answer = undefined;
+    const [req, res] = asked;
+    res.end(op.document(req.url));
+    await world.logged('logout_done');
+    assert.deepEqual(await world.contents({ pending: false }), {});
+  } finally {
+    await world.stop();
+  }
 });
 
 test('nothing is left of requests whose clients have left', async () => {
@@ -43,22 +52,11 @@ test('nothing is left of requests whose clients have left', async () => {
       atApp++;
       req.socket.on('close', () => gone++);
     };
-    const leave = () =>
-      new Promise((resolve, reject) => {
-        const socket = connect(world.port, '127.0.0.1');
-        socket.on('error', reject);
-        socket.on('close', resolve);
-        socket.write('GET /shop/hangs HTTP/1.1\r\nhost: app.test\r\nx-watched: yes\r\n\r\n');
-        const before = atApp;
-        const poll = setInterval(() => {
-          if (atApp === before) return;
-          clearInterval(poll);
-          socket.resetAndDestroy();
-        }, 5);
-      });
-    for (let number = 0; number < 50; number++) await leave();
+    for (let number = 0; number < 50; number++) {
+      await sendAndLeave(world, 'GET /shop/hangs HTTP/1.1\r\nhost: app.test\r\nx-watched: yes\r\n\r\n', () => atApp > number);
+    }
     let left;
-    for (const end = Date.now() + 20_000; left !== 0 && Date.now() < end; ) {
+    for (const end = Date.now() + 20_000; (left !== 0 || gone < atApp) && Date.now() < end; ) {
       left = Number((await world.request('/left')).body);
     }
     assert.deepEqual([atApp, gone, left], [50, 50, 0]);
