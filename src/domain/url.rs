@@ -144,8 +144,8 @@ impl<'a> RequestUrl<'a> {
     /// Takes apart a request's URL; `None` if it is none.
     #[must_use]
     pub fn parse(url: &'a str) -> Option<Self> {
-        let (scheme, rest) = url.split_once("://")?;
-        let rest = rest.split('#').next()?;
+        let (scheme, rest) = url.split_once(':')?;
+        let rest = rest.strip_prefix("//")?.split('#').next()?;
         let (host, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
         let path = if path.is_empty() { "/" } else { path };

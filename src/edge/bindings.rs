@@ -13,12 +13,14 @@ use worker::{AnalyticsEngineDataset, Env, Fetcher, RateLimiter, console_error, c
 use super::{
     codes,
     deadline::Client,
-    desk, kv, ledger,
+    desk, http, kv, ledger,
     runtime::{self, Runtime},
     store::Store,
 };
 use crate::{
-    app::{budget::Budget, desk::Supervised, kv_sessions::KvSessions, ledger::LedgerSessions},
+    app::{
+        budget::Budget, desk::Supervised, front, kv_sessions::KvSessions, ledger::LedgerSessions,
+    },
     domain::{
         config::{self, App, Config},
         seal::Authority,
@@ -85,6 +87,7 @@ impl Bound {
             None
         };
         let config = CONFIG.with(|cell| cell.get_or_init(read).clone())?;
+        http::listen(&front::telling(&config));
         if env.kv("SESSIONS").is_err() {
             report("SESSIONS: the KV namespace is not bound");
             return None;

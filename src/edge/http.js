@@ -12,8 +12,17 @@ function linesOf(first, headers) {
 /** Method and URL, then name and value of every header, a line each. */
 export const requestHead = ({ method, url, headers }) => linesOf(`${method}\n${url}`, headers);
 
-/** Status, then name and value of every header, a line each. */
-export const answerHead = ({ status, headers }) => linesOf(`${status}`, headers);
+let telling;
+
+/** Has answers looked at for these headers, a line each. */
+export function listenFor(names) {
+  telling = names.split('\n');
+}
+
+/** An empty line, then name and value of every header, a line each; nothing of an answer without any that is listened for. */
+export function answerHead({ headers }) {
+  for (const name of telling) if (headers.has(name)) return linesOf('', headers);
+}
 
 /** Takes headers out and puts others in; `added` is names and values. */
 function change(headers, removed, added) {

@@ -24,7 +24,10 @@ extern "C" {
     fn request_head(request: &Request) -> String;
 
     #[wasm_bindgen(js_name = answerHead)]
-    fn answer_head(answer: &Response) -> String;
+    fn answer_head(answer: &Response) -> Option<String>;
+
+    #[wasm_bindgen(js_name = listenFor)]
+    fn listen_for(names: &str);
 
     #[wasm_bindgen(js_name = requestWith, catch)]
     fn request_with(
@@ -56,6 +59,11 @@ pub(super) async fn fetch(request: &Request) -> Result<Response, JsValue> {
 /// The answer to a request to that URL.
 pub(super) async fn fetch_url(url: &str, init: &RequestInit) -> Result<Response, JsValue> {
     Ok(outcome(send_to(url, init)).await?.unchecked_into())
+}
+
+/// Has answers looked at for headers of these names.
+pub(super) fn listen(names: &[&str]) {
+    listen_for(&names.join("\n"));
 }
 
 /// A request, and its head.
@@ -101,8 +109,9 @@ impl Head {
         }
     }
 
-    pub(super) fn of_answer(answer: &Response) -> Self {
-        Self::of(answer_head(answer), 1)
+    /// `None` of an answer without any of the headers that are listened for.
+    pub(super) fn of_answer(answer: &Response) -> Option<Self> {
+        Some(Self::of(answer_head(answer)?, 1))
     }
 
     fn line(&self, number: usize) -> Option<&str> {
@@ -210,12 +219,9 @@ pub(super) fn answer(
 
 /// A file of ours, of its own type.
 pub(super) fn file(file: &Response, headers: &Headers<'_>) -> worker::Result<Response> {
-    let head = Head::of_answer(file);
+    let kind = header(&file.headers(), "content-type");
     let mut headers = headers.to_vec();
-    headers.extend(
-        head.header("content-type")
-            .map(|kind| ("Content-Type", kind)),
-    );
+    headers.extend(kind.as_deref().map(|kind| ("Content-Type", kind)));
     Ok(respond_with(200, file.body().as_ref(), &added(&headers))?)
 }
 

@@ -219,11 +219,8 @@ impl<'a> Behind<'a> {
         changes.set("Origin", asking);
         changes.set("Access-Control-Request-Method", self.incoming.head.method());
         let preflight = changes.to_request(&preflight, None)?;
-        let answer = Head::of_answer(&self.ask(&preflight).await?);
-        let allowed = ALLOW.map(|name| {
-            let value = answer.header(&name.to_ascii_lowercase())?;
-            Some((name, value.to_owned()))
-        });
+        let answer = self.ask(&preflight).await?.headers();
+        let allowed = ALLOW.map(|name| Some((name, http::header(&answer, name)?)));
         Ok(allowed.into_iter().flatten().collect())
     }
 }
@@ -242,7 +239,7 @@ const PREFLIGHT_MILLIS: u32 = 2000;
 /// An answer of the app.
 pub(super) struct Answer {
     response: Response,
-    head: Head,
+    head: Option<Head>,
 }
 
 impl Reply for Answer {
@@ -251,11 +248,11 @@ impl Reply for Answer {
     }
 
     fn header(&self, name: &str) -> Option<String> {
-        self.head.header(name).map(str::to_owned)
+        self.head.as_ref()?.header(name).map(str::to_owned)
     }
 
     fn set_cookies(&self) -> Vec<String> {
-        let headers = self.head.headers();
+        let headers = self.head.iter().flat_map(Head::headers);
         let cookies = headers.filter(|(name, _)| *name == "set-cookie");
         cookies.map(|(_, line)| line.to_owned()).collect()
     }

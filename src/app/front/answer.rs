@@ -265,10 +265,13 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
     }
 }
 
-/// Whether the answer has the browser forget all cookies (Clear Site Data section 3.1).
+/// What the browser is to forget (Clear Site Data section 3.1).
+pub(super) const CLEARED: &str = "clear-site-data";
+
+/// Whether the answer has the browser forget all cookies.
 fn clears_cookies(reply: &impl Reply) -> bool {
     reply
-        .header("clear-site-data")
+        .header(CLEARED)
         .is_some_and(|types| types.contains("\"cookies\"") || types.contains("\"*\""))
 }
 

@@ -59,7 +59,22 @@ impl CookieHeader {
     }
 }
 
-/// An answer of the app, as far as the gate looks at it.
+/// The headers by which an answer tells something of logins or cookies, of any app.
+#[must_use]
+pub fn telling(config: &Config) -> Vec<&str> {
+    let mut names = vec!["set-cookie", answer::CLEARED];
+    for app in &config.apps {
+        for name in announcement::headers(app) {
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+    }
+    names
+}
+
+/// An answer of the app, as far as the gate looks at it: one that has none of the headers in [`telling`] may seem
+/// to have none at all.
 pub trait Reply {
     /// HTTP status.
     fn status(&self) -> u16;
