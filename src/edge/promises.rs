@@ -3,7 +3,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     mem,
     pin::Pin,
     sync::Arc,
@@ -45,32 +45,38 @@ extern "C" {
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
-/// Numbers are never given twice: who is woken late must not wake another request's work, which may do
-/// nothing in this one's turn.
-#[derive(Default)]
-struct Tasks {
-    last: u64,
-    waiting: BTreeMap<u64, Task>,
-}
-
-/// Few are known at a time, the last of them the likeliest.
-#[derive(Default)]
-struct Promises {
+/// What is known by a number: few things at a time, the last of them the likeliest. A number is given again after
+/// four billion others: who is woken late must not wake another request's work, which may do nothing in this
+/// one's turn.
+struct Numbered<T> {
     last: u32,
-    known: Vec<(u32, State)>,
+    known: Vec<(u32, T)>,
 }
 
-impl Promises {
+impl<T> Numbered<T> {
+    const fn new() -> Self {
+        Self {
+            last: 0,
+            known: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, thing: T) -> u32 {
+        self.last = self.last.wrapping_add(1);
+        self.known.push((self.last, thing));
+        self.last
+    }
+
     fn position(&self, number: u32) -> Option<usize> {
         self.known.iter().rposition(|(known, _)| *known == number)
     }
 
-    fn state(&mut self, number: u32) -> Option<&mut State> {
+    fn get(&mut self, number: u32) -> Option<&mut T> {
         let position = self.position(number)?;
-        self.known.get_mut(position).map(|(_, state)| state)
+        self.known.get_mut(position).map(|(_, thing)| thing)
     }
 
-    fn take(&mut self, number: u32) -> Option<State> {
+    fn take(&mut self, number: u32) -> Option<T> {
         let position = self.position(number)?;
         Some(self.known.swap_remove(position).1)
     }
@@ -82,20 +88,21 @@ enum State {
 }
 
 thread_local! {
-    static TASKS: RefCell<Tasks> = RefCell::default();
+    /// None while it is at work.
+    static TASKS: RefCell<Numbered<Option<Task>>> = const { RefCell::new(Numbered::new()) };
     static READY: RefCell<VecDeque<Arc<Number>>> = RefCell::default();
-    static PROMISES: RefCell<Promises> = RefCell::default();
+    static PROMISES: RefCell<Numbered<State>> = const { RefCell::new(Numbered::new()) };
     /// Whether somebody looks at `READY` before this turn ends, or in one that is to come.
     static IS_AT_WORK: Cell<bool> = const { Cell::new(false) };
 }
 
 /// The number of a task, as its waker. A task that nobody can wake any more is over.
-struct Number(u64);
+struct Number(u32);
 
 impl Drop for Number {
     fn drop(&mut self) {
         // Dropped outside: it may hold anything.
-        drop(TASKS.with_borrow_mut(|tasks| tasks.waiting.remove(&self.0)));
+        drop(TASKS.with_borrow_mut(|tasks| tasks.take(self.0)));
     }
 }
 
@@ -110,12 +117,8 @@ impl Wake for Number {
 
 /// Begins some work, at once; it goes on whenever what it waits for has come.
 pub(super) fn spawn(work: impl Future<Output = ()> + 'static) {
-    let number = TASKS.with_borrow_mut(|tasks| {
-        tasks.last = tasks.last.wrapping_add(1);
-        tasks.waiting.insert(tasks.last, Box::pin(work));
-        Arc::new(Number(tasks.last))
-    });
-    READY.with_borrow_mut(|ready| ready.push_back(number));
+    let number = TASKS.with_borrow_mut(|tasks| tasks.add(Some(Box::pin(work))));
+    READY.with_borrow_mut(|ready| ready.push_back(Arc::new(Number(number))));
     // What is at work looks at it next.
     if !IS_AT_WORK.replace(true) {
         go_on();
@@ -128,14 +131,18 @@ pub(super) fn spawn(work: impl Future<Output = ()> + 'static) {
 pub fn go_on() {
     while let Some(number) = READY.with_borrow_mut(VecDeque::pop_front) {
         // Not in its place meanwhile: it may begin other work.
-        let task = TASKS.with_borrow_mut(|tasks| tasks.waiting.remove(&number.0));
+        let task = TASKS.with_borrow_mut(|tasks| tasks.get(number.0)?.take());
         let Some(mut task) = task else {
             continue;
         };
         let waker = Waker::from(number.clone());
         let polled = task.as_mut().poll(&mut Context::from_waker(&waker));
         if polled.is_pending() {
-            TASKS.with_borrow_mut(|tasks| tasks.waiting.insert(number.0, task));
+            TASKS.with_borrow_mut(|tasks| {
+                if let Some(place) = tasks.get(number.0) {
+                    *place = Some(task);
+                }
+            });
         }
     }
     IS_AT_WORK.set(false);
@@ -147,10 +154,7 @@ pub fn go_on() {
 pub fn settle(number: u32, value: JsValue, is_kept: bool) {
     let outcome = if is_kept { Ok(value) } else { Err(value) };
     let before = PROMISES.with_borrow_mut(|promises| {
-        Some(mem::replace(
-            promises.state(number)?,
-            State::Settled(outcome),
-        ))
+        Some(mem::replace(promises.get(number)?, State::Settled(outcome)))
     });
     let Some(State::Pending(Some(waker))) = before else {
         return;
@@ -174,11 +178,7 @@ pub(super) struct Outcome(u32);
 
 impl Outcome {
     pub(super) fn expected() -> Self {
-        PROMISES.with_borrow_mut(|promises| {
-            promises.last = promises.last.wrapping_add(1);
-            promises.known.push((promises.last, State::Pending(None)));
-            Self(promises.last)
-        })
+        Self(PROMISES.with_borrow_mut(|promises| promises.add(State::Pending(None))))
     }
 
     /// By which it is settled.
@@ -192,7 +192,7 @@ impl Future for Outcome {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         PROMISES.with_borrow_mut(|promises| {
-            if let Some(State::Pending(waker)) = promises.state(self.0) {
+            if let Some(State::Pending(waker)) = promises.get(self.0) {
                 *waker = Some(context.waker().clone());
                 return Poll::Pending;
             }
