@@ -132,13 +132,15 @@ pub trait Kv {
     /// [`Unavailable`]: it may have been deleted or not.
     async fn delete(&self, key: &str) -> Result<(), Unavailable>;
 
-    /// Deletes two keys at the same time.
+    /// Deletes two keys at the same time, and when they are gone a last one.
     ///
     /// # Errors
-    /// [`Unavailable`]: either may have been deleted or not.
-    async fn delete_both(&self, one: &str, other: &str) -> Result<(), Unavailable> {
+    /// [`Unavailable`]: either of the two may have been deleted or not; the last stands if one of them may.
+    async fn delete_last(&self, first: [&str; 2], last: &str) -> Result<(), Unavailable> {
+        let [one, other] = first;
         let (one, other) = join(self.delete(one), self.delete(other)).await;
-        one.and(other)
+        one.and(other)?;
+        self.delete(last).await
     }
 
     /// One page of the keys that begin with `prefix`; a page may be empty and not the last.

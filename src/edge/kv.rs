@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use js_sys::{Array, Promise};
-use serde_json::Value;
+use serde_json::value::RawValue;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 
 use super::promises::outcome;
@@ -35,8 +35,8 @@ extern "C" {
         metadata: Option<&str>,
     ) -> Result<Promise, JsValue>;
 
-    #[wasm_bindgen(js_name = deleteBoth, catch)]
-    fn delete_both(kv: &Namespace, one: &str, other: &str) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(js_name = deleteLast, catch)]
+    fn delete_last(kv: &Namespace, keys: &str) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch)]
     fn list(kv: &Namespace, prefix: &str, cursor: Option<String>) -> Result<Promise, JsValue>;
@@ -75,17 +75,18 @@ impl Kv for Namespace {
         outcome(self.remove(key)).await.map(drop).map_err(failed)
     }
 
-    async fn delete_both(&self, one: &str, other: &str) -> Result<(), Unavailable> {
-        let deleted = outcome(delete_both(self, one, other)).await;
+    async fn delete_last(&self, first: [&str; 2], last: &str) -> Result<(), Unavailable> {
+        let [one, other] = first;
+        let deleted = outcome(delete_last(self, &format!("{one}\n{other}\n{last}"))).await;
         deleted.map(drop).map_err(failed)
     }
 
     async fn list(&self, prefix: &str, cursor: Option<String>) -> Result<Page, Unavailable> {
         let page = outcome(list(self, prefix, cursor)).await.map_err(failed)?;
         let page = page.as_string().unwrap_or_default();
-        let (keys, cursor): (Vec<(String, Option<Value>)>, _) =
+        let (keys, cursor): (Vec<(String, Option<&RawValue>)>, _) =
             serde_json::from_str(&page).map_err(|_| Unavailable("kv_answer_incomplete"))?;
-        let text = |metadata: Value| metadata.to_string();
+        let text = |metadata: &RawValue| metadata.get().to_owned();
         Ok(Page {
             keys: keys
                 .into_iter()
