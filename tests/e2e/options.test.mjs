@@ -133,6 +133,19 @@ describe('an announcement', () => {
     assert.equal(seen[1].headers['x-login'], token);
   });
 
+  test('that stands alone in an answer is seen by nobody, wherever it comes from', async () => {
+    // Without any other header that would have the answer looked at.
+    for (const name of ['Edge-Logout-Id-Token', 'edge-logout-session', 'EDGE-LOGOUT-KEY', 'X-Login']) {
+      answerWith({ headers: { [name]: 'secret' } });
+      for (const path of ['/custom/', '/elsewhere']) {
+        const answer = await world.request(path);
+        const isAnnouncement = name === 'X-Login' && path === '/custom/';
+        assert.equal(answer.status, isAnnouncement ? 502 : 200, name);
+        assert.equal(answer.headers[name.toLowerCase()], undefined, name);
+      }
+    }
+  });
+
   test('by a wrong key is none', async () => {
     const headers = { 'edge-logout-session': 'sub="alice", sid="s1"', 'set-cookie': 'vouched.sid=c' };
     answerWith({ headers: { ...headers, 'edge-logout-key': ANNOUNCE_KEY.replace(/^./, 'x') } });
@@ -142,6 +155,23 @@ describe('an announcement', () => {
     assert.deepEqual(await codes(), ['session_header_key_wrong', 'announcement_invalid']);
     assert.deepEqual(await world.contents(), {});
   });
+});
+
+test('an answer that says nothing but that cookies are to be forgotten ends the session', async () => {
+  for (const types of ['"cookies"', '"cache", "*"', '"cache"']) {
+    const alive = sessionAt('shop');
+    await world.store(alive);
+    answerWith({ headers: { 'Clear-Site-Data': types } });
+    const answer = await world.request('/shop/', { headers: { cookie: sealed('shop', alive) } });
+    assert.equal(answer.headers['clear-site-data'], types);
+    const isOver = types !== '"cache"';
+    assert.deepEqual(await codes(), isOver ? ['session_cleared_by_app'] : []);
+    answerWith({});
+    await world.request('/shop/', { headers: { cookie: sealed('shop', alive) } });
+    assert.equal(seen[0].headers.cookie, isOver ? undefined : 'shop.sid=secret!', types);
+    assert.equal(Object.keys(await world.contents()).length > 0, !isOver, 'in KV');
+    await world.takeLogs();
+  }
 });
 
 describe('an ended session', () => {
