@@ -88,6 +88,8 @@ export class Ledger extends DurableObject {
         sql.exec('CREATE TABLE session (id INTEGER PRIMARY KEY, ended INTEGER)');
         sql.exec('CREATE TABLE logout (time INTEGER PRIMARY KEY)');
         sql.exec('INSERT INTO session VALUES (?, NULL)', 1);
+        // That alarms can be set is seen here; further ones are not waited for.
+        await this.ctx.storage.setAlarm(Date.now() + 43_200_000);
         break;
       default:
         if (user) sql.exec('INSERT INTO logout VALUES (?)', 1);
@@ -100,4 +102,7 @@ export class Ledger extends DurableObject {
     }
     return new Response(null, { headers: { answer: 'AQEB' } });
   }
+
+  /** None of these goes off in time, but without it none is set. */
+  alarm() {}
 }
