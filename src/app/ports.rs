@@ -135,8 +135,8 @@ pub trait Kv {
     /// Deletes two keys at the same time, and when they are gone a last one.
     ///
     /// # Errors
-    /// [`Unavailable`]: either of the two may have been deleted or not; the last stands if one of them may.
-    async fn delete_last(&self, first: [&str; 2], last: &str) -> Result<(), Unavailable> {
+    /// [`Unavailable`]: each may have been deleted or not, the last only if the two are gone.
+    async fn delete_then_last(&self, first: [&str; 2], last: &str) -> Result<(), Unavailable> {
         let [one, other] = first;
         let (one, other) = join(self.delete(one), self.delete(other)).await;
         one.and(other)?;

@@ -12,6 +12,7 @@ function linesOf(first, headers) {
 /** Method and URL, then name and value of every header, a line each. */
 export const requestHead = ({ method, url, headers }) => linesOf(`${method}\n${url}`, headers);
 
+/** The headers for which answers are looked at: told with the bindings, before any request is served. */
 let telling;
 
 /** Has answers looked at for these headers, a line each. */
@@ -19,9 +20,9 @@ export function listenFor(names) {
   telling = names.split('\n');
 }
 
-/** An empty line, then name and value of every header, a line each; nothing of an answer without any that is listened for. */
-export function answerHead({ headers }) {
-  for (const name of telling) if (headers.has(name)) return linesOf('', headers);
+/** Status, then name and value of every header, a line each; nothing, where none is listened for: most answers. */
+export function answerHead({ status, headers }) {
+  for (const name of telling) if (headers.has(name)) return linesOf(`${status}`, headers);
 }
 
 /** Takes headers out and puts others in; `added` is names and values. */

@@ -13,7 +13,7 @@ export const put = (kv, key, value, expirationTtl, metadata) =>
   kv.put(key, value, { expirationTtl, metadata: metadata && JSON.parse(metadata) });
 
 /** Deletes three keys, a line each: two at the same time, and when they are gone the last. */
-export async function deleteLast(kv, lines) {
+export async function deleteThenLast(kv, lines) {
   const [one, other, last] = lines.split('\n');
   await Promise.all([kv.delete(one), kv.delete(other)]);
   await kv.delete(last);

@@ -35,8 +35,8 @@ extern "C" {
         metadata: Option<&str>,
     ) -> Result<Promise, JsValue>;
 
-    #[wasm_bindgen(js_name = deleteLast, catch)]
-    fn delete_last(kv: &Namespace, keys: &str) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(js_name = deleteThenLast, catch)]
+    fn delete_then_last(kv: &Namespace, keys: &str) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch)]
     fn list(kv: &Namespace, prefix: &str, cursor: Option<String>) -> Result<Promise, JsValue>;
@@ -75,9 +75,9 @@ impl Kv for Namespace {
         outcome(self.remove(key)).await.map(drop).map_err(failed)
     }
 
-    async fn delete_last(&self, first: [&str; 2], last: &str) -> Result<(), Unavailable> {
+    async fn delete_then_last(&self, first: [&str; 2], last: &str) -> Result<(), Unavailable> {
         let [one, other] = first;
-        let deleted = outcome(delete_last(self, &format!("{one}\n{other}\n{last}"))).await;
+        let deleted = outcome(delete_then_last(self, &format!("{one}\n{other}\n{last}"))).await;
         deleted.map(drop).map_err(failed)
     }
 

@@ -45,9 +45,9 @@ extern "C" {
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
-/// What is known by a number: few things at a time, the last of them the likeliest. A number is given again after
-/// four billion others: who is woken late must not wake another request's work, which may do nothing in this
-/// one's turn.
+/// What is known by a number: few things at a time, the last of them the likeliest. A number is not given again
+/// before four billion others: who is woken late must not wake another request's work, which may do nothing in
+/// this one's turn.
 struct Numbered<T> {
     last: u32,
     known: Vec<(u32, T)>,
@@ -88,7 +88,7 @@ enum State {
 }
 
 thread_local! {
-    /// None while it is at work.
+    /// `None` in the place of one that is at work, or over.
     static TASKS: RefCell<Numbered<Option<Task>>> = const { RefCell::new(Numbered::new()) };
     static READY: RefCell<VecDeque<Arc<Number>>> = RefCell::default();
     static PROMISES: RefCell<Numbered<State>> = const { RefCell::new(Numbered::new()) };
@@ -130,7 +130,7 @@ pub(super) fn spawn(work: impl Future<Output = ()> + 'static) {
 #[expect(unreachable_pub, reason = "it is what the module exports")]
 pub fn go_on() {
     while let Some(number) = READY.with_borrow_mut(VecDeque::pop_front) {
-        // Not in its place meanwhile: it may begin other work.
+        // Taken out meanwhile: it may begin other work.
         let task = TASKS.with_borrow_mut(|tasks| tasks.get(number.0)?.take());
         let Some(mut task) = task else {
             continue;

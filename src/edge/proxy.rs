@@ -239,6 +239,7 @@ const PREFLIGHT_MILLIS: u32 = 2000;
 /// An answer of the app.
 pub(super) struct Answer {
     response: Response,
+    /// Read if it is telling.
     head: Option<Head>,
 }
 
@@ -247,8 +248,15 @@ impl Reply for Answer {
         self.response.status()
     }
 
+    fn is_telling(&self) -> bool {
+        self.head.is_some()
+    }
+
     fn header(&self, name: &str) -> Option<String> {
-        self.head.as_ref()?.header(name).map(str::to_owned)
+        match &self.head {
+            Some(head) => head.header(name).map(str::to_owned),
+            None => http::header(&self.response.headers(), name),
+        }
     }
 
     fn set_cookies(&self) -> Vec<String> {

@@ -37,13 +37,13 @@ const leastOf = (work) => ['stub, KV', 'pass-through', 'floor'].find((name) => w
  */
 export function goals(results, single) {
   const all = [];
-  const add = (what, work, figureOf, goal, { isLeast = false, unit = '', limitOf, leastOf } = {}) => {
+  const add = (what, work, figureOf, goal, { isLeast = false, unit = '', limitOf, leastFigureOf } = {}) => {
     const measured = results.get(work);
     if (!measured) return;
     const figure = figureOf(measured);
     if (!figure) return;
     const isReached = isLeast ? figure.median >= goal : figure.median <= goal;
-    all.push({ what, figure, goal, unit, isLeast, isReached, limit: limitOf?.(measured), least: leastOf?.(measured) });
+    all.push({ what, figure, goal, unit, isLeast, isReached, limit: limitOf?.(measured), least: leastFigureOf?.(measured) });
   };
   const floor = results.get('refused: garbage')?.get('floor');
   const own = (one, other) => (work) => {
@@ -56,7 +56,7 @@ export function goals(results, single) {
   const leastAgainst = (other, key) => (work) => ratio(work, leastOf(work), other, key);
   for (const work of ['refused: garbage', 'refused: wrong audience']) {
     const limitOf = against(KV_CALLS, 'ts-jose', 'rate');
-    add(`${work}: throughput, of ts-jose's`, work, against(KV, 'ts-jose', 'rate'), 2, { isLeast: true, limitOf, leastOf: leastAgainst('ts-jose', 'rate') });
+    add(`${work}: throughput, of ts-jose's`, work, against(KV, 'ts-jose', 'rate'), 2, { isLeast: true, limitOf, leastFigureOf: leastAgainst('ts-jose', 'rate') });
     add(`${work}: own CPU, above an empty Worker's`, work, own(KV, 'floor'), 40, { unit: 'µs', limitOf: own(KV_CALLS, 'floor') });
   }
   for (const [work, goal] of [['logout by sid', 60], [GATED, 80]]) {
@@ -69,14 +69,14 @@ export function goals(results, single) {
     const [rate, cpu] = ['rate', 'cpu'].map((key) => ({
       isLeast: key === 'rate',
       limitOf: against(KV_CALLS, 'ts-jose', key),
-      leastOf: leastAgainst('ts-jose', key),
+      leastFigureOf: leastAgainst('ts-jose', key),
     }));
     add(`${work}, KV: throughput, of ts-jose's`, work, against(KV, 'ts-jose', 'rate'), 1, rate);
     add(`${work}, KV: CPU, of ts-jose's`, work, against(KV, 'ts-jose', 'cpu'), 1.1, cpu);
   }
   for (const [name, kind] of [[KV, 'KV'], [LEDGER, 'ledger']]) {
     const limitOf = against(`calls, ${kind}`, 'Apache', 'cpu');
-    add(`logout by sid, ${kind}: CPU, of Apache's`, 'logout by sid', against(name, 'Apache', 'cpu'), 1, { limitOf, leastOf: against(`stub, ${kind}`, 'Apache', 'cpu') });
+    add(`logout by sid, ${kind}: CPU, of Apache's`, 'logout by sid', against(name, 'Apache', 'cpu'), 1, { limitOf, leastFigureOf: against(`stub, ${kind}`, 'Apache', 'cpu') });
   }
   for (const name of [KV, LEDGER]) {
     const limitOf = against(KV_CALLS, 'pass-through', 'rate');

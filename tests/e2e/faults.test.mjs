@@ -61,6 +61,29 @@ for (const effect of ['before', 'after', 'hang']) {
   }
 }
 
+// The entry and one index at the same time, and then the index by which they were found.
+for (const [from, key] of [[4, 'session'], [5, 'by-sub'], [6, 'by-sid']]) {
+  for (const effect of ['before', 'after']) {
+    test(`the deletion of ${key} fails (${effect}): what was found stands in its index until the rest is gone`, async () => {
+      const iat = op.now();
+      const token = await op.logoutToken({ sid: 's1', iat });
+      await world.faults({ from, count: 1, effect });
+      assert.equal((await world.logout(token)).status, 200);
+      const [line] = await world.takeLogs();
+      assert.equal(line.deferred, true);
+      await world.faults();
+      const left = Object.keys(await world.contents()).map((each) => each.split('/')[0]);
+      assert.equal(left.includes('by-sid'), key !== 'by-sid' || effect === 'before');
+      if (effect === 'before') assert.ok(left.includes(key));
+      assert.equal(await seenByApp(), 'nobody');
+      // A repeat finds the rest.
+      assert.equal((await world.logout(token)).status, 200);
+      const marks = world.markOf({ issuer: op.issuer, client: 'shop', sid: 's1' }, iat);
+      assert.deepEqual(await world.contents({ pending: false }), marks);
+    });
+  }
+}
+
 test('KV down for some seconds: the logout is finished all the same', async () => {
   await world.faults({ from: 0, count: 2, effect: 'before' });
   assert.equal((await world.logout(await op.logoutToken({ sub: 'alice' }))).status, 503);

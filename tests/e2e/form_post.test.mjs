@@ -61,6 +61,19 @@ describe('a posted ID token', () => {
     assert.equal(await sent(cookieOf(answer), '/wiki/page'), undefined);
   });
 
+  test('on top of a session of the same user takes its cookie over, whatever else the answer says', async () => {
+    world.app = sets('secret');
+    let cookie = cookieOf(await post({ id_token: await idToken() }));
+    for (const [directives, expected] of [[undefined, 'private, no-cache'], ['no-store', 'no-store'], ['public', 'private, no-cache']]) {
+      world.app = (_, res) => res.writeHead(200, directives && { 'cache-control': directives }).end();
+      const answer = await post({ id_token: await idToken({ sid: `after ${directives}` }) }, { cookie });
+      assert.equal(answer.headers['cache-control'], expected);
+      cookie = cookieOf(answer);
+      world.app = sets();
+      assert.equal(await sent(cookie, '/wiki/page'), 'wiki.sid=secret');
+    }
+  });
+
   test('that is not genuine is no login, and costs nobody a session', async () => {
     world.app = sets('secret');
     const cookie = cookieOf(await post({ id_token: await idToken() }));

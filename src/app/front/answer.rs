@@ -42,20 +42,11 @@ struct Rewritten {
 impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
     /// Learns from the answer who logged in, and seals what it sets.
     pub(super) async fn take_back<R: Reply>(&self, answer: &Answer<'_, R>) -> Result<Changes, Own> {
-        if self.is_silent(answer) {
+        if answer.callback.is_none() && !answer.reply.is_telling() {
             Ok(self.changes(answer, Rewritten::default(), &[], &[]))
         } else {
             apart(self.listen(answer)).await
         }
-    }
-
-    /// Whether it says nothing of logins and cookies: what most answers do.
-    fn is_silent<R: Reply>(&self, answer: &Answer<'_, R>) -> bool {
-        let reply = answer.reply;
-        answer.callback.is_none()
-            && !clears_cookies(reply)
-            && announcement::headers(self.app).all(|name| reply.header(name).is_none())
-            && reply.set_cookies().is_empty()
     }
 
     async fn listen<R: Reply>(&self, answer: &Answer<'_, R>) -> Result<Changes, Own> {
@@ -109,7 +100,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
         Changes {
             set_cookies: (rewritten.lines != raw_lines).then_some(rewritten.lines),
             drop_headers: announcement::headers(self.app)
-                .filter(|name| reply.header(name).is_some())
+                .filter(|name| reply.is_telling() && reply.header(name).is_some())
                 .map(str::to_owned)
                 .collect(),
             cache_control: if standing.is_ended() {

@@ -73,11 +73,12 @@ pub fn telling(config: &Config) -> Vec<&str> {
     names
 }
 
-/// An answer of the app, as far as the gate looks at it: one that has none of the headers in [`telling`] may seem
-/// to have none at all.
+/// An answer of the app, as far as the gate looks at it.
 pub trait Reply {
     /// HTTP status.
     fn status(&self) -> u16;
+    /// Whether it has one of the headers in [`telling`]: most have none, and need not be read any further.
+    fn is_telling(&self) -> bool;
     /// A header's value, several joined with commas.
     fn header(&self, name: &str) -> Option<String>;
     /// The `Set-Cookie` lines, in order.

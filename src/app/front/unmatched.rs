@@ -73,7 +73,7 @@ impl<W: World> Unmatched<'_, W> {
             .flat_map(|app| announcement::headers(app));
         let changes = Changes {
             drop_headers: announced
-                .filter(|name| reply.header(name).is_some())
+                .filter(|name| reply.is_telling() && reply.header(name).is_some())
                 .map(str::to_owned)
                 .collect(),
             set_cookies: (!dropped.is_empty()).then(|| kept.into_iter().cloned().collect()),

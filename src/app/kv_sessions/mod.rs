@@ -210,7 +210,7 @@ impl<W: World, K: Kv> KvSessions<'_, W, K> {
 
     async fn delete(&self, keys: &[String; DELETIONS]) -> Result<(), Unavailable> {
         let [entry, other, last] = keys;
-        self.kv.delete_last([entry, other], last).await
+        self.kv.delete_then_last([entry, other], last).await
     }
 }
 
