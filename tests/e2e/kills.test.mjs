@@ -48,7 +48,8 @@ async function startLasting(t, setup) {
     const folder = `${persist}/do/edge-logout-Ledger`;
     const files = readdirSync(folder).filter((name) => /^[0-9a-f]+\.sqlite$/.test(name));
     return files.flatMap((name) => {
-      const file = new DatabaseSync(`${folder}/${name}`, { readOnly: true });
+      // The Worker may have locked it for a moment.
+      const file = new DatabaseSync(`${folder}/${name}`, { readOnly: true, timeout: 5000 });
       const tables = file.prepare("SELECT name FROM sqlite_master WHERE name IN ('session', 'logout')").all();
       file.close();
       return tables.map((table) => table.name);
