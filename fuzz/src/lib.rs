@@ -5,7 +5,7 @@ pub mod domain;
 
 use std::rc::Rc;
 
-use base64ct::{Base64, Encoding as _};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
 use self::domain::{
@@ -46,7 +46,7 @@ pub fn variables() -> Vec<(String, Value)> {
         json!(["app.example/wiki", "app.example/shop/wiki"]),
     );
     let root = app("https://op.example/", "root", json!(["all.example/"]));
-    let keys = json!([{ "id": "k1", "key": Base64::encode_string(&[7; 32]) }]);
+    let keys = json!([{ "id": "k1", "key": BASE64_STANDARD.encode(&[7; 32]) }]);
     [
         ("ISSUER_STRICT", strict),
         ("ISSUER_LENIENT", lenient),

@@ -3,7 +3,7 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use base64ct::{Base64UrlUnpadded, Encoding as _};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use edge_logout_fuzz::domain::{
     jwks::{BadDocument, KeySet},
     jws::Algorithm,
@@ -62,7 +62,7 @@ impl Key<'_> {
                 *byte = last;
             }
             let padding = "=".repeat(usize::from(self.padding % 3));
-            key[name] = json!(Base64UrlUnpadded::encode_string(&bytes) + &padding);
+            key[name] = json!(BASE64_URL_SAFE_NO_PAD.encode(&bytes) + &padding);
         }
         key
     }
@@ -110,7 +110,7 @@ fn is_fit(key: &Value, algorithm: Algorithm) -> bool {
     };
     let number = |name: &str| {
         let text = key[name].as_str().unwrap_or_default();
-        Base64UrlUnpadded::decode_vec(text.trim_end_matches('=')).unwrap_or_default()
+        BASE64_URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).unwrap_or_default()
     };
     let is_ec = |curve: &str, bytes| {
         let right = number("x").len() == bytes && number("y").len() == bytes;

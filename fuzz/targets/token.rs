@@ -5,7 +5,7 @@
 use std::fmt;
 
 use arbitrary::Arbitrary;
-use base64ct::{Base64UrlUnpadded, Encoding as _};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use edge_logout_fuzz::{
     NOW, app,
     domain::{
@@ -131,7 +131,7 @@ fn changed(members: Value, names: &[&str], changes: &[Change<'_>]) -> String {
 
 fn token(header: &str, claims: &str, signature: &[u8]) -> String {
     [header.as_bytes(), claims.as_bytes(), signature]
-        .map(Base64UrlUnpadded::encode_string)
+        .map(|part| BASE64_URL_SAFE_NO_PAD.encode(part))
         .join(".")
 }
 
@@ -175,7 +175,7 @@ impl Members {
                 Ok(Members(members))
             }
         }
-        let bytes = Base64UrlUnpadded::decode_vec(segment).expect("base64url");
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(segment).expect("base64url");
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let members = json.deserialize_map(Collect).expect("an object");
         json.end().expect("nothing after it");
@@ -270,7 +270,7 @@ fn is_accepted(token: &str, app: &App) -> bool {
         let (signed, signature) = token.rsplit_once('.').expect("a signature");
         assert_eq!(logout.signed(), signed.as_bytes());
         assert_eq!(
-            Base64UrlUnpadded::encode_string(logout.signature()),
+            BASE64_URL_SAFE_NO_PAD.encode(logout.signature()),
             signature
         );
         let claims = Members::read(claims);

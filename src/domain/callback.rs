@@ -79,7 +79,7 @@ fn code_in(response: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use base64ct::{Base64UrlUnpadded, Encoding as _};
+    use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
     use super::*;
     use crate::app::testkit;
@@ -89,8 +89,7 @@ mod tests {
         let config = testkit::config();
         let app = testkit::app(&config, "SHOP");
         let expected = Ok(Some(CodeKey::of(&app, "a/b")));
-        let claims =
-            Base64UrlUnpadded::encode_string(br#"{"iss":"https://op.example","code":"a/b"}"#);
+        let claims = BASE64_URL_SAFE_NO_PAD.encode(br#"{"iss":"https://op.example","code":"a/b"}"#);
         let jarm = format!("e30.{claims}.c2ln");
         assert_eq!(code(&app, "?state=s&code=a%2Fb", None), expected);
         assert_eq!(code(&app, "", Some(b"code=a%2Fb&state=s")), expected);

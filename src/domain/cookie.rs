@@ -18,6 +18,11 @@ const BLANKS: [char; 2] = [' ', '\t'];
 pub fn pairs(header: &str, is_protected: impl Fn(&str, &str) -> bool) -> Vec<(&str, &str)> {
     let mut pairs = Vec::new();
     for piece in header.split(';') {
+        let trimmed = piece.trim_matches(BLANKS);
+        if !has_separator(trimmed) {
+            pairs.push(pair(trimmed));
+            continue;
+        }
         // Where the present pair begins, whether it is protected, and how far it was read.
         let (mut start, mut is_ours, mut end) = (0, false, 0);
         for segment in piece.split_inclusive(separates) {
@@ -40,6 +45,13 @@ pub fn pairs(header: &str, is_protected: impl Fn(&str, &str) -> bool) -> Vec<(&s
 
 fn separates(c: char) -> bool {
     !c.is_ascii_graphic() || matches!(c, ',' | '"' | '\\')
+}
+
+/// Whether any character separates, or is none of ASCII. Most pieces have none: it looks at all bytes whatever it
+/// finds, and so at many at a time.
+fn has_separator(text: &str) -> bool {
+    let found = |found, byte| found | separates(char::from(byte));
+    text.bytes().fold(false, found)
 }
 
 /// The pair that begins with `token`, perhaps with blanks around its `=`.

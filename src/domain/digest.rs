@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -49,7 +49,7 @@ impl Digest {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0; 32];
-        let read = Base64UrlUnpadded::decode(text, &mut bytes).ok()?.len();
+        let read = BASE64_URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
         (read == bytes.len()).then_some(Self(bytes))
     }
 
@@ -63,7 +63,7 @@ impl Digest {
 impl fmt::Display for Digest {
     /// Base64url without padding: 43 characters.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&Base64UrlUnpadded::encode_string(&self.0))
+        f.write_str(&BASE64_URL_SAFE_NO_PAD.encode(&self.0))
     }
 }
 

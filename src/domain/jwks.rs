@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -239,8 +239,8 @@ fn read_key(key: Value) -> Option<PublicKey> {
 
 fn rsa(n: String, e: String) -> Option<Material> {
     let (n, e) = (trim_padding(n), trim_padding(e));
-    let bits = bit_length(&Base64UrlUnpadded::decode_vec(&n).ok()?);
-    let exponent = Base64UrlUnpadded::decode_vec(&e).ok()?;
+    let bits = bit_length(&BASE64_URL_SAFE_NO_PAD.decode(&n).ok()?);
+    let exponent = BASE64_URL_SAFE_NO_PAD.decode(&e).ok()?;
     let is_odd = exponent.last().is_some_and(|byte| byte % 2 == 1);
     let acceptable =
         limits::RSA_MODULUS_BITS.contains(&bits) && is_odd && bit_length(&exponent) > 1;
@@ -250,7 +250,7 @@ fn rsa(n: String, e: String) -> Option<Material> {
 /// `text`, if it is the base64url of that many bytes.
 fn bytes_of(text: String, length: usize) -> Option<String> {
     let text = trim_padding(text);
-    let bytes = Base64UrlUnpadded::decode_vec(&text).ok()?;
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(&text).ok()?;
     (bytes.len() == length).then_some(text)
 }
 
@@ -280,7 +280,7 @@ mod tests {
     fn rsa(bytes: usize) -> Value {
         let mut modulus = vec![0xff; bytes];
         modulus[bytes - 1] = 1;
-        json!({ "kty": "RSA", "n": Base64UrlUnpadded::encode_string(&modulus), "e": "AQAB" })
+        json!({ "kty": "RSA", "n": BASE64_URL_SAFE_NO_PAD.encode(&modulus), "e": "AQAB" })
     }
 
     fn with(mut key: Value, members: &Value) -> Value {
@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn each_kind_of_key_fits_its_algorithms() {
-        let bytes = |length| Base64UrlUnpadded::encode_string(&vec![1; length]);
+        let bytes = |length| BASE64_URL_SAFE_NO_PAD.encode(&vec![1; length]);
         let ec = |curve: &str, length| json!({ "kty": "EC", "crv": curve, "x": bytes(length), "y": bytes(length) });
         let ed = json!({ "kty": "OKP", "crv": "Ed25519", "x": bytes(32) });
         for (key, fitting) in [

@@ -1,6 +1,6 @@
 //! Compact JWS: what a token says before anybody has checked its signature.
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jwt_compact::Claims;
 use serde::{
     Deserialize,
@@ -232,7 +232,9 @@ impl Types {
 /// it is one.
 #[must_use]
 pub fn unverified_claims<C: DeserializeOwned>(token: &str) -> Option<C> {
-    let payload = Base64UrlUnpadded::decode_vec(token.split('.').nth(1)?).ok()?;
+    let payload = BASE64_URL_SAFE_NO_PAD
+        .decode(token.split('.').nth(1)?)
+        .ok()?;
     serde_json::from_slice(&payload).ok()
 }
 
@@ -258,8 +260,11 @@ pub fn read<C: DeserializeOwned>(
             Refusal::TokenMalformed
         });
     };
-    let decode =
-        |segment: &str| Base64UrlUnpadded::decode_vec(segment).map_err(|_| Refusal::TokenMalformed);
+    let decode = |segment: &str| {
+        BASE64_URL_SAFE_NO_PAD
+            .decode(segment)
+            .map_err(|_| Refusal::TokenMalformed)
+    };
     let (payload, signature) = (decode(payload)?, decode(signature)?);
     let header = Header::read(&decode(header)?).ok_or(Refusal::TokenMalformed)?;
     if header.is_critical() {

@@ -4,7 +4,10 @@
 use std::borrow::Cow;
 
 use base16ct::lower as hex;
-use base64ct::{Base64, Base64Unpadded, Base64Url, Base64UrlUnpadded, Encoding};
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD},
+};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 #[derive(Serialize, Deserialize)]
@@ -37,13 +40,13 @@ fn pack(text: &str) -> Packed<'_> {
     // The decoders take canonical encodings only, so that decoding loses nothing.
     if let Ok(bytes) = hex::decode_vec(text) {
         Packed::Hex(bytes)
-    } else if let Ok(bytes) = Base64Unpadded::decode_vec(text) {
+    } else if let Ok(bytes) = BASE64_STANDARD_NO_PAD.decode(text) {
         Packed::Base64Unpadded(bytes)
-    } else if let Ok(bytes) = Base64UrlUnpadded::decode_vec(text) {
+    } else if let Ok(bytes) = BASE64_URL_SAFE_NO_PAD.decode(text) {
         Packed::Base64UrlUnpadded(bytes)
-    } else if let Ok(bytes) = Base64::decode_vec(text) {
+    } else if let Ok(bytes) = BASE64_STANDARD.decode(text) {
         Packed::Base64(bytes)
-    } else if let Ok(bytes) = Base64Url::decode_vec(text) {
+    } else if let Ok(bytes) = BASE64_URL_SAFE.decode(text) {
         Packed::Base64Url(bytes)
     } else {
         Packed::Text(text.into())
@@ -54,10 +57,10 @@ fn unpack(packed: Packed<'_>) -> String {
     match packed {
         Packed::Text(text) => text.into_owned(),
         Packed::Hex(bytes) => hex::encode_string(&bytes),
-        Packed::Base64(bytes) => Base64::encode_string(&bytes),
-        Packed::Base64Unpadded(bytes) => Base64Unpadded::encode_string(&bytes),
-        Packed::Base64Url(bytes) => Base64Url::encode_string(&bytes),
-        Packed::Base64UrlUnpadded(bytes) => Base64UrlUnpadded::encode_string(&bytes),
+        Packed::Base64(bytes) => BASE64_STANDARD.encode(&bytes),
+        Packed::Base64Unpadded(bytes) => BASE64_STANDARD_NO_PAD.encode(&bytes),
+        Packed::Base64Url(bytes) => BASE64_URL_SAFE.encode(&bytes),
+        Packed::Base64UrlUnpadded(bytes) => BASE64_URL_SAFE_NO_PAD.encode(&bytes),
     }
 }
 

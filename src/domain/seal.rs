@@ -9,7 +9,7 @@
 //! as they are. The associated data bind a seal to its key's name, the app and the cookie's name:
 //! moved to another app or cookie it does not open.
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use chacha20poly1305::{
     KeyInit as _, XChaCha20Poly1305,
     aead::{Aead as _, Payload},
@@ -86,7 +86,7 @@ pub fn seal(
         aad: &associated_data(key, app, name),
     };
     let ciphertext = cipher(key).encrypt(nonce.into(), payload).ok()?;
-    let sealed = Base64UrlUnpadded::encode_string(&[nonce.as_slice(), &ciphertext].concat());
+    let sealed = BASE64_URL_SAFE_NO_PAD.encode(&[nonce.as_slice(), &ciphertext].concat());
     Some(format!("{PREFIX}{}.{sealed}", key.id))
 }
 
@@ -95,7 +95,7 @@ pub fn seal(
 pub fn open(keys: &SealKeys, app: &App, name: &str, value: &str) -> Option<Contents> {
     let (id, sealed) = value.strip_prefix(PREFIX)?.split_once('.')?;
     let key = keys.named(id)?;
-    let sealed = Base64UrlUnpadded::decode_vec(sealed).ok()?;
+    let sealed = BASE64_URL_SAFE_NO_PAD.decode(sealed).ok()?;
     let (nonce, ciphertext) = sealed.split_first_chunk::<{ size_of::<Nonce>() }>()?;
     let payload = Payload {
         msg: ciphertext,

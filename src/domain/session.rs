@@ -5,7 +5,7 @@
 
 use std::{fmt, time::Duration};
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -38,7 +38,7 @@ impl SessionId {
     /// Reads what `Display` wrote; `None` if it is anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let bytes = Base64UrlUnpadded::decode_vec(text).ok()?;
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
         bytes.try_into().ok().map(Self)
     }
 }
@@ -46,7 +46,7 @@ impl SessionId {
 impl fmt::Display for SessionId {
     /// Base64url without padding: 22 characters.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&Base64UrlUnpadded::encode_string(&self.0))
+        f.write_str(&BASE64_URL_SAFE_NO_PAD.encode(&self.0))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Requests to a token endpoint and its answers (RFC 6749 sections 3.2, 4.1.3 and 5, `OpenID`
 //! Connect Core sections 3.1.3 and 9).
 
-use base64ct::{Base64Unpadded, Encoding as _};
+use base64::{Engine as _, prelude::BASE64_STANDARD_NO_PAD};
 use serde::Deserialize;
 
 use super::{
@@ -157,7 +157,7 @@ fn basic_user(credentials: &str) -> Option<String> {
         return None;
     }
     let credentials = credentials.trim().trim_end_matches('=');
-    let decoded = Base64Unpadded::decode_vec(credentials).ok()?;
+    let decoded = BASE64_STANDARD_NO_PAD.decode(credentials).ok()?;
     // The secret may be in any encoding.
     let end = decoded.iter().position(|byte| *byte == b':')?;
     Some(String::from_utf8_lossy(decoded.get(..end)?).into_owned())

@@ -45,6 +45,9 @@ use crate::{
     },
 };
 
+#[global_allocator]
+static MEMORY: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+
 #[event(start)]
 fn start() {
     console_error_panic_hook::set_once();

@@ -3,7 +3,7 @@
 //! Commands go by `fetch`: classes made of wasm take no remote calls. A command stands in the path
 //! and its answer in a header, because every body costs a stream and a promise on either side.
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use js_sys::{Array, Date, Promise};
 use serde::{Serialize, de::DeserializeOwned};
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
@@ -151,10 +151,10 @@ pub(super) fn set_alarm(storage: &Storage, at: Timestamp) -> Result<(), JsValue>
 
 fn encode(value: &impl Serialize) -> Option<String> {
     let bytes = postcard::to_allocvec(value).ok()?;
-    Some(Base64UrlUnpadded::encode_string(&bytes))
+    Some(BASE64_URL_SAFE_NO_PAD.encode(&bytes))
 }
 
 fn decode<T: DeserializeOwned>(text: &str) -> Option<T> {
-    let bytes = Base64UrlUnpadded::decode_vec(text).ok()?;
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
     postcard::from_bytes(&bytes).ok()
 }

@@ -12,7 +12,7 @@ mod world;
 
 use std::rc::Rc;
 
-use base64ct::{Base64, Encoding as _};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 pub use pollster::block_on;
 use serde_json::{Value, json};
 
@@ -60,7 +60,7 @@ pub fn ledger_config_with(shop: &Value) -> Config {
 }
 
 fn one_key() -> Value {
-    json!([{ "id": "k1", "key": Base64::encode_string(&[7; 32]) }])
+    json!([{ "id": "k1", "key": BASE64_STANDARD.encode(&[7; 32]) }])
 }
 
 fn configured(issuer: &Value, shop: &Value, seal_keys: &Value, authority: Authority) -> Config {

@@ -1,6 +1,6 @@
 //! An OP of the tests' own: its key, and the tokens that it signs.
 
-use base64ct::{Base64UrlUnpadded, Encoding as _};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jwt_compact::{
     Algorithm as _,
     alg::{Rsa, RsaPrivateKey},
@@ -22,7 +22,7 @@ impl Signer {
     }
 
     pub fn sign(&self, header: &str, claims: &str) -> String {
-        let encode = |part: &[u8]| Base64UrlUnpadded::encode_string(part);
+        let encode = |part: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(part);
         let signed = format!(
             "{}.{}",
             encode(header.as_bytes()),
@@ -68,6 +68,6 @@ pub fn key_set() -> String {
 pub fn other_key_set() -> String {
     let mut modulus = [0xff; 256];
     modulus[128] = 1;
-    let n = Base64UrlUnpadded::encode_string(&modulus);
+    let n = BASE64_URL_SAFE_NO_PAD.encode(&modulus);
     json!({ "keys": [{ "kty": "RSA", "kid": "op-1", "n": n, "e": "AQAB" }] }).to_string()
 }

@@ -1,6 +1,6 @@
 //! Reading the keys that seal cookies.
 
-use base64ct::{Base64, Encoding};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use super::{Problem, SealKey, SealKeys, fields::Fields};
 use crate::domain::url;
@@ -60,7 +60,7 @@ fn read_seal_key(fields: &mut Fields<'_>) -> Option<SealKey> {
         right
     });
     let mut bytes = [0; 32];
-    let read = Base64::decode(&key?, &mut bytes).map(<[u8]>::len);
+    let read = BASE64_STANDARD.decode_slice(key?, &mut bytes);
     if read != Ok(bytes.len()) {
         fields.problem("key", "must be the base64 of 32 random bytes");
         return None;

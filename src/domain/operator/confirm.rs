@@ -6,7 +6,7 @@
 //!
 //! Nothing is stored. The digest is keyed, and over who orders what up to when.
 
-use base64ct::{Base64UrlUnpadded, Encoding};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 
 use super::{Identity, order::Order};
 use crate::domain::{config::SealKeys, digest::Digest, limits, time::Timestamp};
@@ -18,13 +18,13 @@ pub fn issue(keys: &SealKeys, by: &Identity, order: &Order, now: Timestamp) -> (
     let digest = digest(keys, by, order, expires, now);
     let expiry = expires.millis().to_be_bytes();
     let token = [expiry.as_slice(), digest.as_bytes()].concat();
-    (Base64UrlUnpadded::encode_string(&token), expires)
+    (BASE64_URL_SAFE_NO_PAD.encode(&token), expires)
 }
 
 /// Whether `token` confirms that very order by that very operator, now.
 #[must_use]
 pub fn holds(keys: &SealKeys, by: &Identity, order: &Order, token: &str, now: Timestamp) -> bool {
-    let Ok(token) = Base64UrlUnpadded::decode_vec(token) else {
+    let Ok(token) = BASE64_URL_SAFE_NO_PAD.decode(token) else {
         return false;
     };
     let Some((expiry, presented)) = token.split_first_chunk() else {
@@ -52,6 +52,6 @@ fn digest(
     };
     let expiry = expires.millis().to_string();
     let said = Digest::of("operator-order", &[&by, &order.to_text(), &expiry]);
-    let key = Base64UrlUnpadded::encode_string(&keys.sealing(now).key);
+    let key = BASE64_URL_SAFE_NO_PAD.encode(&keys.sealing(now).key);
     Digest::of("operator-confirmation", &[&key, &said.to_string()])
 }

@@ -104,11 +104,11 @@ fn a_seal_opens_where_it_was_made_and_nowhere_else() {
         None
     );
     let (_, body) = value.rsplit_once('.').unwrap();
-    let bytes = Base64UrlUnpadded::decode_vec(body).unwrap();
+    let bytes = BASE64_URL_SAFE_NO_PAD.decode(body).unwrap();
     for position in 0..bytes.len() {
         let mut spoilt = bytes.clone();
         spoilt[position] ^= 1;
-        let spoilt = format!("el1.k1.{}", Base64UrlUnpadded::encode_string(&spoilt));
+        let spoilt = format!("el1.k1.{}", BASE64_URL_SAFE_NO_PAD.encode(&spoilt));
         assert_eq!(
             opened(&config, "SHOP", "sid", &spoilt),
             None,
@@ -148,7 +148,8 @@ fn what_is_no_seal_does_not_open() {
 #[test]
 fn keys_rotate_and_roll_back_without_losing_a_seal() {
     let key = |id: &str, byte: u8, from: Option<&str>| {
-        let mut key = json!({ "id": id, "key": base64ct::Base64::encode_string(&[byte; 32]) });
+        let mut key =
+            json!({ "id": id, "key": base64::prelude::BASE64_STANDARD.encode([byte; 32]) });
         if let Some(from) = from {
             key["seal_from"] = json!(from);
         }

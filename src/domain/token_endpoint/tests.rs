@@ -1,6 +1,9 @@
 use serde_json::{Value, json};
 
-use base64ct::{Base64, Base64UrlUnpadded};
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
 
 use super::*;
 use crate::{app::testkit, domain::config::Config};
@@ -28,11 +31,11 @@ fn read(authorization: Option<&str>, body: &str) -> Result<Grant, NotRelayed> {
 }
 
 fn basic(credentials: &str) -> String {
-    format!("Basic {}", Base64::encode_string(credentials.as_bytes()))
+    format!("Basic {}", BASE64_STANDARD.encode(credentials.as_bytes()))
 }
 
 fn assertion(claims: &Value) -> String {
-    let claims = Base64UrlUnpadded::encode_string(claims.to_string().as_bytes());
+    let claims = BASE64_URL_SAFE_NO_PAD.encode(claims.to_string().as_bytes());
     format!("client_assertion=e30.{claims}.c2ln")
 }
 
@@ -74,7 +77,7 @@ fn a_secret_may_be_in_any_encoding() {
         b"shop:a:b",
         b"shop:\xff\xfe",
     ] {
-        let encoded = Base64::encode_string(credentials);
+        let encoded = BASE64_STANDARD.encode(credentials);
         for header in [
             format!("Basic {encoded}"),
             format!("basic {}", encoded.trim_end_matches('=')),
