@@ -162,7 +162,8 @@ pub fn metadata(app: &App) -> String {
 /// What servers make of `path`: each takes some of these steps and leaves out others. `None` if it
 /// can be read in too many ways.
 fn readings(path: &str) -> Option<Vec<String>> {
-    if !path.contains(['%', ';', '\\']) && !path.contains("//") && !path.contains("/.") {
+    let is_doubtful = |pair: &[u8]| matches!(pair, [b'/', b'/' | b'.']);
+    if !path.contains(['%', ';', '\\']) && !path.as_bytes().windows(2).any(is_doubtful) {
         return Some(Vec::new());
     }
     let decoded: fn(&str) -> String = |path| url::percent_decode(path).into_owned();
