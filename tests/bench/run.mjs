@@ -25,13 +25,18 @@ mkdirSync(output, { recursive: true });
 bundle(OUTPUT);
 const world = await startBackends(NAMES.length);
 const names = NAMES.filter((name) => among.test(name));
-const contestants = new Map();
 const hasKv = (name) => name !== 'floor' && name !== 'pass-through';
 const startOne = (name) => start(name, { output: OUTPUT, kv: world.kvs[NAMES.indexOf(name)], world });
-for (const name of names) contestants.set(name, { ...(await startOne(name)), name, kv: hasKv(name) ? NAMES.indexOf(name) : undefined });
-if (among.test('Apache') && isInstalled()) {
-  const apache = await startApache({ folder: join(output, 'apache'), world });
-  contestants.set('Apache', { ...apache, name: 'Apache', host: new URL(apache.url).host });
+const apache = among.test('Apache') && isInstalled() && (await startApache({ folder: join(output, 'apache'), world }));
+
+/** Starts who takes part in some of these. */
+async function startThose(rows) {
+  const started = new Map();
+  for (const name of names.filter((name) => rows.some(({ contestants }) => contestants.includes(name)))) {
+    started.set(name, { ...(await startOne(name)), name, kv: hasKv(name) ? NAMES.indexOf(name) : undefined });
+  }
+  if (apache) started.set('Apache', { ...apache, name: 'Apache', host: new URL(apache.url).host });
+  return started;
 }
 
 /** One kind of work at one contestant: what it cost. */
@@ -51,8 +56,8 @@ async function measure(row, contestant, material) {
   return { cpu, later, rate: requests.length / seconds, milliseconds, grown, calls };
 }
 
-const results = new Map();
-for (const row of work(Number(SHARE)).filter(({ name }) => new RegExp(ONLY).test(name))) {
+/** One kind of work at all who take part in it, in turns. */
+async function measureAll(row, contestants) {
   const measured = new Map(row.contestants.filter((name) => contestants.has(name)).map((name) => [name, []]));
   for (let round = -row.warmUp; round < ROUNDS * row.times; round++) {
     const material = row.prepare(world);
@@ -66,9 +71,18 @@ for (const row of work(Number(SHARE)).filter(({ name }) => new RegExp(ONLY).test
       if (round >= 0) rounds.push(outcome);
     }
   }
-  results.set(row.name, measured);
   const cpuOf = ([name, rounds]) => `${name} ${spread(rounds.map(({ cpu }) => cpu)).median.toFixed(0)}`;
   say(`${row.name}: CPU in µs: ${[...measured].map(cpuOf).join(', ')}`);
+  return measured;
+}
+
+const results = new Map();
+const only = new RegExp(ONLY);
+for (const group of work(Number(SHARE))) {
+  const rows = group.filter(({ name }) => only.test(name));
+  const contestants = await startThose(rows);
+  for (const row of rows) results.set(row.name, await measureAll(row, contestants));
+  for (const name of names) await contestants.get(name)?.stop();
 }
 
 const single = [];
@@ -133,5 +147,5 @@ writeFileSync(join(output, 'report.md'), markdown);
 writeFileSync(join(output, 'chart.svg'), chart(results));
 writeFileSync(join(output, 'results.json'), JSON.stringify([...results].map(([row, measured]) => [row, [...measured]]), null, 1));
 say(`\n${markdown}\n==> ${OUTPUT}: report.md, chart.svg, results.json`);
-for (const each of contestants.values()) await each.stop();
+if (apache) await apache.stop();
 await world.stop();
