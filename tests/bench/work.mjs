@@ -210,22 +210,22 @@ export function work(share = 1) {
   const badlySigned = (world) => world.token.replace(/.{20}$/, 'A'.repeat(20));
   return [
     [
-      { times: 5, warmUp: some(45), ...bySid('logout by sid', some(56), 8) },
+      { times: 10, warmUp: some(45), ...bySid('logout by sid', some(56), 8) },
       { times: 3, warmUp: 1, ...bySid('burst of 50 logouts by sid', 50, 50) },
       { times: 3, warmUp: some(20), ...bySub(20, some(4)) },
       { times: 2, warmUp: some(6), ...bySub(200, 1) },
       { times: 1, warmUp: 1, ...bySub(2000, 1) },
     ],
     [
-      { times: 5, warmUp: some(16), ...refused('garbage', () => 'garbage', some(200), ['calls, KV']) },
-      { times: 5, warmUp: some(14), ...refused('wrong audience', foreign, some(150), ['calls, KV']) },
-      { times: 5, warmUp: some(14), ...refused('bad signature', badlySigned, some(150)) },
+      { times: 15, warmUp: some(16), ...refused('garbage', () => 'garbage', some(200), ['calls, KV']) },
+      { times: 15, warmUp: some(14), ...refused('wrong audience', foreign, some(150), ['calls, KV']) },
+      { times: 15, warmUp: some(14), ...refused('bad signature', badlySigned, some(150)) },
     ],
     [
-      { times: 5, warmUp: some(16), ...gated(false, some(150)) },
+      { times: 15, warmUp: some(16), ...gated(false, some(150)) },
       { times: 12, warmUp: 1, ...stream(false, some(3)) },
       { times: 12, warmUp: 1, ...stream(true, some(3)) },
-      { times: 5, warmUp: some(16), ...gated(true, some(150)) },
     ],
+    [{ times: 15, warmUp: some(16), ...gated(true, some(150)) }],
   ];
 }
