@@ -110,7 +110,9 @@ fn is_fit(key: &Value, algorithm: Algorithm) -> bool {
     };
     let number = |name: &str| {
         let text = key[name].as_str().unwrap_or_default();
-        BASE64_URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).unwrap_or_default()
+        BASE64_URL_SAFE_NO_PAD
+            .decode(text.trim_end_matches('='))
+            .unwrap_or_default()
     };
     let is_ec = |curve: &str, bytes| {
         let right = number("x").len() == bytes && number("y").len() == bytes;

@@ -74,7 +74,9 @@ fn check_flipped(name: &str, sealed: &str, flip: usize) {
     text[position] ^= 1 << (flip % 8);
     assert_eq!(open(name, &String::from_utf8_lossy(&text)), None);
     let (head, body) = sealed.rsplit_once('.').expect("it has a body");
-    let mut bytes = BASE64_URL_SAFE_NO_PAD.decode(body).expect("it is base64url");
+    let mut bytes = BASE64_URL_SAFE_NO_PAD
+        .decode(body)
+        .expect("it is base64url");
     let position = flip / 8 % bytes.len();
     bytes[position] ^= 1 << (flip % 8);
     let flipped = format!("{head}.{}", BASE64_URL_SAFE_NO_PAD.encode(&bytes));

@@ -269,10 +269,7 @@ fn is_accepted(token: &str, app: &App) -> bool {
         check_header(token, app.issuer.logout_alg.name(), app.issuer.logout_types);
         let (signed, signature) = token.rsplit_once('.').expect("a signature");
         assert_eq!(logout.signed(), signed.as_bytes());
-        assert_eq!(
-            BASE64_URL_SAFE_NO_PAD.encode(logout.signature()),
-            signature
-        );
+        assert_eq!(BASE64_URL_SAFE_NO_PAD.encode(logout.signature()), signature);
         let claims = Members::read(claims);
         claims.check(app);
         claims.check_times(

@@ -63,7 +63,7 @@ impl Digest {
 impl fmt::Display for Digest {
     /// Base64url without padding: 43 characters.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&BASE64_URL_SAFE_NO_PAD.encode(&self.0))
+        f.write_str(&BASE64_URL_SAFE_NO_PAD.encode(self.0))
     }
 }
 

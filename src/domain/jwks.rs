@@ -308,7 +308,7 @@ mod tests {
 
     #[test]
     fn each_kind_of_key_fits_its_algorithms() {
-        let bytes = |length| BASE64_URL_SAFE_NO_PAD.encode(&vec![1; length]);
+        let bytes = |length| BASE64_URL_SAFE_NO_PAD.encode(vec![1; length]);
         let ec = |curve: &str, length| json!({ "kty": "EC", "crv": curve, "x": bytes(length), "y": bytes(length) });
         let ed = json!({ "kty": "OKP", "crv": "Ed25519", "x": bytes(32) });
         for (key, fitting) in [

@@ -86,7 +86,7 @@ pub fn seal(
         aad: &associated_data(key, app, name),
     };
     let ciphertext = cipher(key).encrypt(nonce.into(), payload).ok()?;
-    let sealed = BASE64_URL_SAFE_NO_PAD.encode(&[nonce.as_slice(), &ciphertext].concat());
+    let sealed = BASE64_URL_SAFE_NO_PAD.encode([nonce.as_slice(), &ciphertext].concat());
     Some(format!("{PREFIX}{}.{sealed}", key.id))
 }
 

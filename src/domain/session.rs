@@ -46,7 +46,7 @@ impl SessionId {
 impl fmt::Display for SessionId {
     /// Base64url without padding: 22 characters.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&BASE64_URL_SAFE_NO_PAD.encode(&self.0))
+        f.write_str(&BASE64_URL_SAFE_NO_PAD.encode(self.0))
     }
 }
 

@@ -27,9 +27,10 @@ export class Client {
 
   /** Has the module told when `span` milliseconds have passed. */
   wait(span, number) {
+    const now = Date.now();
     this.#instanceId = life().instanceId;
-    this.#waits.set(number, Date.now() + span);
-    this.#lookIn(span);
+    this.#waits.set(number, now + span);
+    this.#lookIn(span, now);
   }
 
   /** Nobody waits for it any more. The timer stays: more is likely to come. */
@@ -39,14 +40,15 @@ export class Client {
   }
 
   #stop() {
+    if (this.#looksAt === Infinity) return;
     callOff(this.#timer);
     abandoned.unregister(this);
     this.#looksAt = Infinity;
   }
 
-  #lookIn(span) {
+  #lookIn(span, now) {
     const milliseconds = Math.min(span, LOOK);
-    const at = Date.now() + milliseconds;
+    const at = now + milliseconds;
     if (this.#looksAt <= at) return;
     this.#stop();
     this.#looksAt = at;
@@ -66,7 +68,7 @@ export class Client {
       // nobody else is left to give one.
       if (this.#waits.delete(number) && !this.#isAnswered) this.answer(unavailable());
     }
-    if (this.#waits.size > 0) this.#lookIn(Math.min(...this.#waits.values()) - now);
+    if (this.#waits.size > 0) this.#lookIn(Math.min(...this.#waits.values()) - now, now);
   }
 }
 

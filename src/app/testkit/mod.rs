@@ -60,7 +60,7 @@ pub fn ledger_config_with(shop: &Value) -> Config {
 }
 
 fn one_key() -> Value {
-    json!([{ "id": "k1", "key": BASE64_STANDARD.encode(&[7; 32]) }])
+    json!([{ "id": "k1", "key": BASE64_STANDARD.encode([7; 32]) }])
 }
 
 fn configured(issuer: &Value, shop: &Value, seal_keys: &Value, authority: Authority) -> Config {

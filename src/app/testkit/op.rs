@@ -68,6 +68,6 @@ pub fn key_set() -> String {
 pub fn other_key_set() -> String {
     let mut modulus = [0xff; 256];
     modulus[128] = 1;
-    let n = BASE64_URL_SAFE_NO_PAD.encode(&modulus);
+    let n = BASE64_URL_SAFE_NO_PAD.encode(modulus);
     json!({ "keys": [{ "kty": "RSA", "kid": "op-1", "n": n, "e": "AQAB" }] }).to_string()
 }

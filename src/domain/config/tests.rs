@@ -14,7 +14,7 @@ fn variables(change: impl FnOnce(&mut Value)) -> Vec<(String, String)> {
             "logout_path": "/shop/bclogout",
             "session_cookies": ["sid", "part*"],
         },
-        "SEAL_KEYS": [{ "id": "k-1", "key": BASE64_STANDARD.encode(&[7; 32]) }],
+        "SEAL_KEYS": [{ "id": "k-1", "key": BASE64_STANDARD.encode([7; 32]) }],
         "UNRELATED": "text",
     });
     change(&mut all);
@@ -397,9 +397,9 @@ fn nothing_to_protect_is_a_problem() {
 
 #[test]
 fn seal_keys_are_checked_and_never_told() {
-    let secret = BASE64_STANDARD.encode(&[9; 31]);
+    let secret = BASE64_STANDARD.encode([9; 31]);
     let key = |id: &str, from: Option<&str>| {
-        let mut key = json!({ "id": id, "key": BASE64_STANDARD.encode(&[9; 32]) });
+        let mut key = json!({ "id": id, "key": BASE64_STANDARD.encode([9; 32]) });
         if let Some(from) = from {
             key["seal_from"] = json!(from);
         }
@@ -431,7 +431,7 @@ fn seal_keys_are_checked_and_never_told() {
             "SEAL_KEYS[0].key: must be the base64",
         ),
         (
-            json!([{ "id": "a.b", "key": BASE64_STANDARD.encode(&[9; 32]) }]),
+            json!([{ "id": "a.b", "key": BASE64_STANDARD.encode([9; 32]) }]),
             "SEAL_KEYS[0].id: must be",
         ),
     ] {

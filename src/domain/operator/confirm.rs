@@ -52,6 +52,6 @@ fn digest(
     };
     let expiry = expires.millis().to_string();
     let said = Digest::of("operator-order", &[&by, &order.to_text(), &expiry]);
-    let key = BASE64_URL_SAFE_NO_PAD.encode(&keys.sealing(now).key);
+    let key = BASE64_URL_SAFE_NO_PAD.encode(keys.sealing(now).key);
     Digest::of("operator-confirmation", &[&key, &said.to_string()])
 }
