@@ -26,7 +26,7 @@ bundle(OUTPUT);
 const world = await startBackends(NAMES.length);
 const names = NAMES.filter((name) => among.test(name));
 const hasKv = (name) => name !== 'floor' && name !== 'pass-through';
-const startOne = (name) => start(name, { output: OUTPUT, kv: world.kvs[NAMES.indexOf(name)], world });
+const startOne = (name, v8Flags) => start(name, { output: OUTPUT, kv: world.kvs[NAMES.indexOf(name)], world, v8Flags });
 const apache = among.test('Apache') && isInstalled() && (await startApache({ folder: join(output, 'apache'), world }));
 
 /** Starts who takes part in some of these. */
@@ -120,10 +120,9 @@ if (ONLY === '') {
 
   say('memory over 100,000 requests');
   const many = Math.round(20_000 * Math.min(1, SHARE));
-  const grown = new Map();
   for (const name of ['pass-through', 'edge-logout, KV'].filter((name) => among.test(name))) {
-    // A fresh one: what it has done before has filled its heap.
-    const server = await startOne(name);
+    // V8 lets its heap grow before it collects, whoever runs on it: unless it is given no more than this, in MB.
+    const server = await startOne(name, ['--max-heap-size=32']);
     const taken = [];
     for (let part = 0; part < 5; part++) {
       const { list, check } = anonymous(world, many);
@@ -131,13 +130,9 @@ if (ONLY === '') {
       taken.push(memoryOf(server.pid));
     }
     await server.stop();
-    grown.set(name, taken.at(-1) / taken[0]);
-    facts.push(`Memory of ${name} after each 20,000 of 100,000 pages, in MB: ${taken.map((megabytes) => megabytes.toFixed(0)).join(', ')}.`);
-  }
-  if (grown.size === 2) {
-    // V8 lets its heap grow before it collects, whoever runs on it.
-    const values = [grown.get('edge-logout, KV') / grown.get('pass-through')];
-    single.push({ what: "growth of memory from 20,000 to 100,000 requests, of passing through's", values, goal: 1.1, unit: '' });
+    const values = [taken.at(-1) / taken[0]];
+    if (name !== 'pass-through') single.push({ what: 'growth of memory from 20,000 to 100,000 requests', values, goal: 1.1, unit: '' });
+    facts.push(`Memory of ${name}, with a heap of 32 MB, after each 20,000 of 100,000 pages, in MB: ${taken.map((megabytes) => megabytes.toFixed(0)).join(', ')}.`);
   }
 }
 
