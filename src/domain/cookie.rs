@@ -19,6 +19,7 @@ pub fn pairs(header: &str, is_protected: impl Fn(&str, &str) -> bool) -> Vec<(&s
     let mut pairs = Vec::new();
     for piece in header.split(';') {
         let trimmed = piece.trim_matches(BLANKS);
+        // One segment, as most are.
         if !has_separator(trimmed) {
             pairs.push(pair(trimmed));
             continue;
@@ -47,8 +48,7 @@ fn separates(c: char) -> bool {
     !c.is_ascii_graphic() || matches!(c, ',' | '"' | '\\')
 }
 
-/// Whether any character separates, or is none of ASCII. Most pieces have none: it looks at all bytes whatever it
-/// finds, and so at many at a time.
+/// Whether any character separates. It looks at all bytes whatever it finds, and so at many at a time.
 fn has_separator(text: &str) -> bool {
     let found = |found, byte| found | separates(char::from(byte));
     text.bytes().fold(false, found)

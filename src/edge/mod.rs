@@ -45,6 +45,7 @@ use crate::{
     },
 };
 
+/// Smaller than the default by 18 KB, and faster: 2 to 3 % of a logout.
 #[global_allocator]
 static MEMORY: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 

@@ -75,7 +75,16 @@ pub(super) fn is_all_of(app: &App, line: &SetCookie) -> bool {
         && !app.session_cookies.contain(&line.name)
 }
 
-/// The headers that hold announcements, whatever is configured: none is ever delivered.
+/// The headers of an answer that announce logins of `app`: none is ever delivered.
+pub(super) fn headers_in(app: &App, reply: &impl Reply) -> Vec<String> {
+    if !reply.is_telling() {
+        return Vec::new();
+    }
+    let is_there = |name: &&str| reply.header(name).is_some();
+    headers(app).filter(is_there).map(str::to_owned).collect()
+}
+
+/// The headers that hold announcements, whatever is configured.
 pub(super) fn headers(app: &App) -> impl Iterator<Item = &str> {
     let configured = app.announcement_header().unwrap_or(ID_TOKEN);
     let others = [ID_TOKEN, SESSION, KEY].into_iter();

@@ -99,10 +99,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
         rewritten.lines.extend(removals);
         Changes {
             set_cookies: (rewritten.lines != raw_lines).then_some(rewritten.lines),
-            drop_headers: announcement::headers(self.app)
-                .filter(|name| reply.is_telling() && reply.header(name).is_some())
-                .map(str::to_owned)
-                .collect(),
+            drop_headers: announcement::headers_in(self.app, reply),
             cache_control: if standing.is_ended() {
                 Some("no-store")
             } else if rewritten.sealed_any && !is_private(reply) {

@@ -66,15 +66,10 @@ impl<W: World> Unmatched<'_, W> {
             self.world
                 .record(&Event::new("foreign_session_cookie_dropped", None));
         }
-        let announced = self
-            .config
-            .apps
-            .iter()
-            .flat_map(|app| announcement::headers(app));
+        let apps = self.config.apps.iter();
         let changes = Changes {
-            drop_headers: announced
-                .filter(|name| reply.is_telling() && reply.header(name).is_some())
-                .map(str::to_owned)
+            drop_headers: apps
+                .flat_map(|app| announcement::headers_in(app, &reply))
                 .collect(),
             set_cookies: (!dropped.is_empty()).then(|| kept.into_iter().cloned().collect()),
             ..Changes::default()
