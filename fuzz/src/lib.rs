@@ -46,7 +46,7 @@ pub fn variables() -> Vec<(String, Value)> {
         json!(["app.example/wiki", "app.example/shop/wiki"]),
     );
     let root = app("https://op.example/", "root", json!(["all.example/"]));
-    let keys = json!([{ "id": "k1", "key": BASE64_STANDARD.encode(&[7; 32]) }]);
+    let keys = json!([{ "id": "k1", "key": BASE64_STANDARD.encode([7; 32]) }]);
     [
         ("ISSUER_STRICT", strict),
         ("ISSUER_LENIENT", lenient),

@@ -51,7 +51,7 @@ pub fn logout_token(body: &[u8]) -> Result<String, Refusal> {
     let is_hex = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_hexdigit);
     let mut escapes = body.split(|byte| *byte == b'%').skip(1);
     let is_escape = |piece: &[u8]| is_hex(piece.first()) && is_hex(piece.get(1));
-    // Most tokens are sent without any, and are not gone through for them.
+    // Most tokens are sent without any, which is soon seen.
     if body.contains(&b'%') && !escapes.all(is_escape) {
         return Err(Refusal::FormMalformed);
     }

@@ -13,6 +13,7 @@ export class Client {
   #waits = new Map();
   #instanceId;
   #timer;
+  /** `Infinity` while there is neither a timer nor a registration. */
   #looksAt = Infinity;
   #isAnswered = false;
   #resolve;
@@ -63,7 +64,11 @@ export class Client {
     const now = Date.now();
     for (const [number, until] of this.#waits) {
       if (until > now) continue;
-      tell(this.#instanceId, settle, number, undefined, true);
+      try {
+        tell(this.#instanceId, settle, number, undefined, true);
+      } catch {
+        // It has died of that, as it has told the log. The others are still waited for.
+      }
       // An instance that lives has lifted it. The answer hangs on the instance: if that has died while it waited,
       // nobody else is left to give one.
       if (this.#waits.delete(number) && !this.#isAnswered) this.answer(unavailable());

@@ -45,7 +45,7 @@ use crate::{
     },
 };
 
-/// Smaller than the default by 18 KB, and faster: 2 to 3 % of a logout.
+/// In place of dlmalloc: 18 KB less of the bundle, gzipped, and 2 to 3 % of a logout.
 #[global_allocator]
 static MEMORY: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
 

@@ -49,7 +49,7 @@ async function measure(row, contestant, material) {
   const check = (answer, number) => row.check(answer, number, contestant);
   const { seconds, milliseconds } = await sendAll(contestant.url, requests, { atOnce: row.atOnce, check });
   const answered = contestant.cpu();
-  await row.verify(contestant, world);
+  await row.verify(contestant, world, material);
   const [cpu, later] = [answered - before, contestant.cpu() - answered].map((all) => all / requests.length);
   const calls = kv === undefined ? {} : await world.tell('calls', { kv });
   const grown = contestant.pid && memoryOf(contestant.pid) - memory;

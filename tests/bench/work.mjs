@@ -136,6 +136,19 @@ const refused = (what, token, count, others = []) => ({
   verify: async () => {},
 });
 
+/** Tokens of which nothing is wrong but the signature: as it was made, the same token is taken. */
+const badlySigned = (count) => ({
+  ...refused('bad signature', undefined, count),
+  prepare(world) {
+    const token = world.logoutToken({ sid: randomUUID() });
+    return { token, tokens: Array(count).fill(token.replace(/.{20}$/, 'A'.repeat(20))) };
+  },
+  async verify(contestant, world, { token }) {
+    const [request] = await this.requests(contestant, world, { tokens: [token] });
+    await sendAll(contestant.url, [request], { atOnce: 1, check: statusIs(200) });
+  },
+});
+
 /** Pages of the app for nobody in particular. */
 export function anonymous(world, count) {
   const headers = {
@@ -207,10 +220,9 @@ const stream = (isUpload, count) => ({
 export function work(share = 1) {
   const some = (count) => Math.max(1, Math.round(count * share));
   const foreign = (world) => world.logoutToken({ sid: 'somebody', aud: 'another' });
-  const badlySigned = (world) => world.token.replace(/.{20}$/, 'A'.repeat(20));
   return [
     [
-      { times: 10, warmUp: some(45), ...bySid('logout by sid', some(56), 8) },
+      { times: 5, warmUp: some(45), ...bySid('logout by sid', some(56), 8) },
       { times: 3, warmUp: 1, ...bySid('burst of 50 logouts by sid', 50, 50) },
       { times: 3, warmUp: some(20), ...bySub(20, some(4)) },
       { times: 2, warmUp: some(6), ...bySub(200, 1) },
@@ -219,7 +231,7 @@ export function work(share = 1) {
     [
       { times: 15, warmUp: some(16), ...refused('garbage', () => 'garbage', some(200), ['calls, KV']) },
       { times: 15, warmUp: some(14), ...refused('wrong audience', foreign, some(150), ['calls, KV']) },
-      { times: 15, warmUp: some(14), ...refused('bad signature', badlySigned, some(150)) },
+      { times: 15, warmUp: some(14), ...badlySigned(some(150)) },
     ],
     [
       { times: 15, warmUp: some(16), ...gated(false, some(150)) },

@@ -1,3 +1,4 @@
+use base64::prelude::BASE64_STANDARD;
 use serde_json::json;
 
 use super::*;
@@ -148,8 +149,7 @@ fn what_is_no_seal_does_not_open() {
 #[test]
 fn keys_rotate_and_roll_back_without_losing_a_seal() {
     let key = |id: &str, byte: u8, from: Option<&str>| {
-        let mut key =
-            json!({ "id": id, "key": base64::prelude::BASE64_STANDARD.encode([byte; 32]) });
+        let mut key = json!({ "id": id, "key": BASE64_STANDARD.encode([byte; 32]) });
         if let Some(from) = from {
             key["seal_from"] = json!(from);
         }
