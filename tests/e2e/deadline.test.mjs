@@ -128,6 +128,23 @@ test('where the instance has died, somebody answers: 503', () =>
     assert.deepEqual(console.error.mock.calls.map((call) => call.arguments), [['{"code":"instance_lost"}']]);
   }));
 
+test('where the instance dies of being told, somebody answers all the same: 503', () => {
+  const panicking = () => {
+    throw new Error('unreachable');
+  };
+  return withTimers(async (timers, client) => {
+    client.wait(2000, 1);
+    client.wait(2000, 2);
+    timers.tick(2000);
+    const { status } = await outcome(client.answered);
+    assert.equal(status, 503);
+    assert.deepEqual(globalThis.told.map(([, number]) => number), [1], 'once it is dead it is told nothing more');
+    const codes = console.error.mock.calls.map(({ arguments: [first] }) => first);
+    assert.deepEqual(codes, ['Critical', '{"code":"instance_lost"}']);
+    globalThis.__worker_init_state.criticalError = false;
+  }, panicking);
+});
+
 test('after the answer nobody is told of a death', () =>
   withTimers(async (timers, client) => {
     client.wait(4000, 1);
