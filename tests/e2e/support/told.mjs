@@ -35,4 +35,5 @@ export async function load(name) {
 beforeEach(() => {
   globalThis.told = [];
   globalThis.heard = undefined;
+  globalThis.__worker_init_state.criticalError = false;
 });
