@@ -95,11 +95,11 @@ pub async fn receive(
     app: &App,
     delivery: Delivery<impl Body>,
 ) -> (Answer, Option<Unfinished>) {
-    let sender = delivery.sender.key(app);
-    let token = match read(world, app, delivery).await {
-        Ok(token) => token,
+    let (sender, token) = match read(world, app, delivery).await {
+        Ok(read) => read,
         Err(refusal) => return (refuse(world, app, refusal), None),
     };
+    let sender = sender.key(app);
     if !may_verify(world, app, &sender).await {
         let code = "rate_limited";
         tell(
@@ -259,19 +259,20 @@ pub async fn sweep(world: &impl World, sessions: &KvSessions<'_, impl World, imp
     world.record(&event);
 }
 
-/// Cheap checks: nothing is fetched for a token that fails any of them.
+/// Cheap checks: nothing is fetched for a token that fails any of them. Gives who sends it, too.
 async fn read(
     world: &impl World,
     app: &App,
     delivery: Delivery<impl Body>,
-) -> Result<Unverified<LogoutClaims>, Refusal> {
+) -> Result<(Sender, Unverified<LogoutClaims>), Refusal> {
     form::check_head(
         &delivery.method,
         delivery.content_type.as_deref(),
         delivery.content_encoding.as_deref(),
     )?;
     let body = read_in_time(world, delivery.body, limits::LOGOUT_BODY_BYTES).await?;
-    logout_token::read(&form::logout_token(&body)?, app, world.now())
+    let token = logout_token::read(&form::logout_token(&body)?, app, world.now())?;
+    Ok((delivery.sender, token))
 }
 
 /// Whether a token of this sender may be verified. Only a sender whose last token was not genuine

@@ -8,9 +8,8 @@ use worker::Result;
 
 use super::{
     bindings::Bindings,
-    deadline::Client,
-    http::{self, Incoming},
-    promises::{Hold, RequestContext},
+    deadline::{Client, Hold},
+    http::{Incoming, JSON, NO_STORE, Ready},
 };
 use crate::{
     app::{
@@ -26,12 +25,11 @@ use crate::{
 /// never send a token again.
 pub(super) async fn receive(
     bindings: &Bindings,
-    context: &RequestContext,
     client: &Client,
     app: &Rc<App>,
     incoming: &Incoming,
 ) -> Result<Option<Response>> {
-    let _hold = Hold::of(context);
+    let _hold = Hold::of(client);
     let delivery = Delivery {
         method: incoming.head.method().to_owned(),
         content_type: incoming.header("content-type"),
@@ -62,22 +60,24 @@ async fn tell(bindings: &Bindings, app: &App) {
     }
 }
 
-/// The answers of Back-Channel Logout 1.0 section 2.8: fixed texts, never stored.
+const REFUSED: &str =
+    r#"{"error":"invalid_request","error_description":"The logout token was not accepted."}"#;
+const UNAVAILABLE: &str = r#"{"error":"temporarily_unavailable","error_description":"Please send the logout token again."}"#;
+
+thread_local! {
+    // The answers of Back-Channel Logout 1.0 section 2.8: fixed texts, never stored.
+    static DONE: Ready = Ready::of(200, None, &[NO_STORE]);
+    static REFUSAL: Ready = Ready::of(400, Some(REFUSED), &[JSON, NO_STORE]);
+    static NOT_POST: Ready = Ready::of(405, Some(REFUSED), &[JSON, NO_STORE, ("Allow", "POST")]);
+    static OUTAGE: Ready = Ready::of(503, Some(UNAVAILABLE), &[JSON, NO_STORE, ("Retry-After", "2")]);
+}
+
 fn respond(answer: Answer) -> Result<Response> {
-    const REFUSED: &str =
-        r#"{"error":"invalid_request","error_description":"The logout token was not accepted."}"#;
-    const UNAVAILABLE: &str = r#"{"error":"temporarily_unavailable","error_description":"Please send the logout token again."}"#;
-    let (json, no_store) = (http::JSON, http::NO_STORE);
-    match answer {
-        Answer::Done => http::answer(200, None, &[no_store]),
-        Answer::Refused(Refusal::Method) => {
-            http::answer(405, Some(REFUSED), &[json, no_store, ("Allow", "POST")])
-        }
-        Answer::Refused(_) => http::answer(400, Some(REFUSED), &[json, no_store]),
-        Answer::Unavailable(_) => http::answer(
-            503,
-            Some(UNAVAILABLE),
-            &[json, no_store, ("Retry-After", "2")],
-        ),
-    }
+    let ready = match answer {
+        Answer::Done => &DONE,
+        Answer::Refused(Refusal::Method) => &NOT_POST,
+        Answer::Refused(_) => &REFUSAL,
+        Answer::Unavailable(_) => &OUTAGE,
+    };
+    ready.with(Ready::respond)
 }

@@ -18,6 +18,23 @@ export class Client {
   #isAnswered = false;
   #resolve;
   answered = new Promise((resolve) => (this.#resolve = resolve));
+  #context;
+  #release;
+
+  /** @param context what the runtime gives with the request */
+  constructor(context) {
+    this.#context = context;
+  }
+
+  /** Keeps the runtime from giving the request's work up, though its client has left or been answered. */
+  hold() {
+    this.#context.waitUntil(new Promise((resolve) => (this.#release = resolve)));
+  }
+
+  /** Lets it. */
+  release() {
+    this.#release();
+  }
 
   /** Gives the client what it gets; it counts once. */
   answer(answer) {

@@ -17,6 +17,12 @@ extern "C" {
     pub(super) fn answer(this: &Client, answer: Response);
 
     #[wasm_bindgen(method)]
+    fn hold(this: &Client);
+
+    #[wasm_bindgen(method)]
+    fn release(this: &Client);
+
+    #[wasm_bindgen(method)]
     fn wait(this: &Client, span: f64, number: u32);
 
     #[wasm_bindgen(method)]
@@ -34,6 +40,23 @@ struct Timer(JsValue);
 impl Drop for Timer {
     fn drop(&mut self) {
         call_off(&self.0);
+    }
+}
+
+/// Keeps the runtime from giving up a request's work, though its client has left or been answered. A
+/// request has one at most.
+pub(super) struct Hold<'a>(&'a Client);
+
+impl<'a> Hold<'a> {
+    pub(super) fn of(client: &'a Client) -> Self {
+        client.hold();
+        Self(client)
+    }
+}
+
+impl Drop for Hold<'_> {
+    fn drop(&mut self) {
+        self.0.release();
     }
 }
 

@@ -19,8 +19,8 @@ module.prepare(env);
 
 export default {
   fetch(request, env, context) {
-    const client = new Client();
-    enter(module.fetch, request, env, context, client);
+    const client = new Client(context);
+    enter(module.fetch, request, env, client);
     return client.answered;
   },
   scheduled: (_, env) => enter(module.scheduled, env),

@@ -46,16 +46,12 @@ export function answerWith(answer, removed, added) {
   return changed;
 }
 
-/** An answer of our own. */
-export function respond(status, body, added) {
-  const lines = added.split('\n');
-  const headers = {};
-  const cookies = [];
-  for (let at = 0; at + 1 < lines.length; at += 2) {
-    if (lines[at] === 'Set-Cookie') cookies.push(lines[at + 1]);
-    else headers[lines[at]] = lines[at + 1];
-  }
-  const answer = new Response(body, { status, headers });
-  for (const line of cookies) answer.headers.append('Set-Cookie', line);
-  return answer;
+/** What an answer of our own says: one that always says the same is made ready once. */
+export function ready(status, body, added) {
+  const headers = new Headers();
+  change(headers, undefined, added);
+  return { body, init: { status, headers } };
 }
+
+/** An answer that says it. */
+export const respond = ({ body, init }) => new Response(body, init);

@@ -40,15 +40,25 @@ extern "C" {
     #[wasm_bindgen(js_name = answerWith, catch)]
     fn answer_with(answer: &Response, removed: &str, added: &str) -> Result<Response, JsValue>;
 
-    #[wasm_bindgen(js_name = respond, catch)]
-    fn respond_with(
+    /// What an answer of our own says.
+    pub(super) type Ready;
+
+    #[wasm_bindgen(catch)]
+    fn ready(status: u16, body: Option<&str>, added: &str) -> Result<Ready, JsValue>;
+
+    #[wasm_bindgen(js_name = ready, catch)]
+    fn ready_file(
         status: u16,
         body: Option<&ReadableStream>,
         added: &str,
-    ) -> Result<Response, JsValue>;
+    ) -> Result<Ready, JsValue>;
+
+    /// Of what is known to be a status and headers: it never throws.
+    #[wasm_bindgen(js_name = ready)]
+    fn ready_once(status: u16, body: Option<&str>, added: &str) -> Ready;
 
     #[wasm_bindgen(catch)]
-    fn respond(status: u16, body: Option<&str>, added: &str) -> Result<Response, JsValue>;
+    fn respond(ready: &Ready) -> Result<Response, JsValue>;
 }
 
 /// The answer to a request.
@@ -214,7 +224,19 @@ pub(super) fn answer(
     body: Option<&str>,
     headers: &Headers<'_>,
 ) -> worker::Result<Response> {
-    Ok(respond(status, body, &added(headers))?)
+    ready(status, body, &added(headers))?.respond()
+}
+
+impl Ready {
+    /// For an answer that always says the same.
+    pub(super) fn of(status: u16, body: Option<&'static str>, headers: &Headers<'static>) -> Self {
+        ready_once(status, body, &added(headers))
+    }
+
+    /// An answer that says it.
+    pub(super) fn respond(&self) -> worker::Result<Response> {
+        Ok(respond(self)?)
+    }
 }
 
 /// A file of ours, of its own type.
@@ -222,7 +244,7 @@ pub(super) fn file(file: &Response, headers: &Headers<'_>) -> worker::Result<Res
     let kind = header(&file.headers(), "content-type");
     let mut headers = headers.to_vec();
     headers.extend(kind.as_deref().map(|kind| ("Content-Type", kind)));
-    Ok(respond_with(200, file.body().as_ref(), &added(&headers))?)
+    ready_file(200, file.body().as_ref(), &added(&headers))?.respond()
 }
 
 /// Of whatever changes with time.

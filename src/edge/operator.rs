@@ -5,11 +5,10 @@ use worker::Result;
 
 use super::{
     bindings::Bindings,
-    deadline::Client,
+    deadline::{Client, Hold},
     desk,
     http::{self, Incoming},
     pages,
-    promises::{Hold, RequestContext},
 };
 use crate::{
     app::{
@@ -45,7 +44,6 @@ pub(super) fn has(path: &str) -> bool {
 /// the host has no app, none of them exists.
 pub(super) async fn serve(
     bindings: &Bindings,
-    context: &RequestContext,
     client: &Client,
     target: &RequestUrl<'_>,
     path: &str,
@@ -55,7 +53,7 @@ pub(super) async fn serve(
         return pages::own_path(bindings, incoming, path).await.map(Some);
     }
     match path.strip_prefix(API) {
-        Some(path) => api(bindings, context, client, target, path, incoming).await,
+        Some(path) => api(bindings, client, target, path, incoming).await,
         None => page(bindings, path, incoming).await.map(Some),
     }
 }
@@ -64,13 +62,12 @@ pub(super) async fn serve(
 /// nobody waits any more.
 async fn api(
     bindings: &Bindings,
-    context: &RequestContext,
     client: &Client,
     target: &RequestUrl<'_>,
     path: &str,
     incoming: &Incoming,
 ) -> Result<Option<Response>> {
-    let _hold = Hold::of(context);
+    let _hold = Hold::of(client);
     let (world, desks) = (&bindings.world, bindings.desks.as_ref());
     let Some(office) = Office::at(target.host, world, &bindings.config, bindings, desks) else {
         return respond(&Answer::from(Unavailable("work_lost"))).map(Some);

@@ -35,12 +35,6 @@ extern "C" {
 
     #[wasm_bindgen(method)]
     fn reject(this: &Kept, error: &JsValue);
-
-    /// What the runtime gives with a request.
-    pub type RequestContext;
-
-    #[wasm_bindgen(method, js_name = waitUntil)]
-    fn wait_until(this: &RequestContext, promise: &Promise);
 }
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
@@ -233,21 +227,4 @@ pub(super) fn promise(work: impl Future<Output = Result<JsValue, JsValue>> + 'st
         }
     });
     promise
-}
-
-/// Keeps the runtime from giving up a request's work, though its client has left or been answered.
-pub(super) struct Hold(Kept);
-
-impl Hold {
-    pub(super) fn of(context: &RequestContext) -> Self {
-        let kept = to_be_kept();
-        context.wait_until(&kept.promise());
-        Self(kept)
-    }
-}
-
-impl Drop for Hold {
-    fn drop(&mut self) {
-        self.0.resolve(&JsValue::UNDEFINED);
-    }
 }
