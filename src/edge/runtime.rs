@@ -7,8 +7,9 @@ use std::{
     time::Duration,
 };
 
+use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::{AbortSignal, Headers, RequestCache, RequestInit, RequestRedirect};
-use worker::{AnalyticsEngineDataPointBuilder, console_log};
+use worker::AnalyticsEngineDataPointBuilder;
 
 use super::{
     bindings::Bound,
@@ -32,6 +33,13 @@ use crate::{
         url::HttpUrl,
     },
 };
+
+#[wasm_bindgen]
+extern "C" {
+    /// Writes a line to the log: as it is, where the crate's macro would format it first.
+    #[wasm_bindgen(js_namespace = console)]
+    fn log(line: &str);
+}
 
 /// The Workers runtime, for one request.
 #[derive(Clone)]
@@ -160,9 +168,9 @@ impl World for Runtime {
     }
 
     fn record(&self, event: &Event<'_>) {
-        console_log!("{}", event.to_line());
-        if let Some(point) = event.point()
-            && let Some(dataset) = &self.bound.dataset
+        log(&event.to_line());
+        if let Some(dataset) = &self.bound.dataset
+            && let Some(point) = event.point()
         {
             // Whether it was taken changes nothing. Of one invocation come three at most: the platform
             // takes 25.
