@@ -52,7 +52,7 @@ lint: tools
 	cargo fmt --check
 	cargo fmt --check --manifest-path fuzz/Cargo.toml
 	cargo clippy --quiet --all-targets -- -D warnings
-	cargo clippy --quiet --target wasm32-unknown-unknown -- -D warnings
+	cargo clippy --quiet --lib --examples --target wasm32-unknown-unknown -- -D warnings
 
 check-config: build  ## Asks the built Worker what it thinks of wrangler.toml
 	@node .make/check-config.mjs

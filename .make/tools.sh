@@ -5,6 +5,7 @@
 #   tools.sh recipes    the frameworks and products of examples/recipes
 #   tools.sh products   those of them that the demo shows
 #   tools.sh worker     install, then build/index.js and its wasm
+#   tools.sh least DIR  the bench's least Worker in Rust, in that folder; after `worker`
 #   tools.sh fuzz 20    cargo-fuzz and a nightly toolchain, then 20 seconds of each fuzz target
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -108,21 +109,31 @@ is_built() { # recipe, what its set-up is made of...
 
 worker() {
   install
-  local stage=target/worker
   cargo build --quiet --release --target wasm32-unknown-unknown
+  bundle release/edge_logout.wasm src/edge build
+}
+
+least() { # output folder
+  cargo build --quiet --release --target wasm32-unknown-unknown --example least
+  bundle release/examples/least.wasm tests/bench/contestants/least "$1"
+}
+
+# What Rust has made, with its entry and what that imports: index.js and index_bg.wasm.
+bundle() { # wasm, folder of the entry, output folder
+  local stage="target/bundle/$2"
   rm -rf "$stage"
   "$cache/wasm-bindgen-cli-$WASM_BINDGEN/bin/wasm-bindgen" --target module --out-name index --out-dir "$stage" \
     --no-typescript --experimental-reset-state-function --force-enable-abort-handler \
-    target/wasm32-unknown-unknown/release/edge_logout.wasm
+    "target/wasm32-unknown-unknown/$1"
   # workerd has no source phase imports; the wasm is a module like any other.
   sed 's/^import source /import /' "$stage/index.js" >"$stage/module.js"
-  cp src/edge/*.js "$stage"
-  mkdir -p build
-  esbuild "$stage/entry.js" --outfile=build/index.js --bundle --minify --format=esm --log-level=warning \
+  cp "$2"/*.js "$stage"
+  mkdir -p "$3"
+  esbuild "$stage/entry.js" --outfile="$3/index.js" --bundle --minify --format=esm --log-level=warning \
     --external:./index_bg.wasm --external:cloudflare:workers
   # What Rust and wasm-bindgen use, and no encoding that workerd may not know yet. Names for stack traces
   # are an eighth of the bundle; a panic says its file and line without them.
-  wasm-opt "$stage/index_bg.wasm" -o build/index_bg.wasm -O3 ${NAMES:---strip-debug} \
+  wasm-opt "$stage/index_bg.wasm" -o "$3/index_bg.wasm" -O3 ${NAMES:---strip-debug} \
     --enable-simd --enable-mutable-globals --enable-sign-ext --enable-nontrapping-float-to-int --enable-bulk-memory \
     --enable-multivalue --enable-reference-types --enable-exception-handling
 }

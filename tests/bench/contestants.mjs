@@ -1,4 +1,5 @@
 // Who runs: each as good as a good engineer would write it.
+import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -9,25 +10,28 @@ const HERE = 'tests/bench/contestants';
 /** Sessions live in KV alone, or in the ledger. */
 const isKvAlone = (name) => !name.endsWith('ledger');
 
+const inRust = (folder) => [
+  ['index.js', 'esModule', join(folder, 'index.js')],
+  ['index_bg.wasm', 'wasm', join(folder, 'index_bg.wasm')],
+];
+
 /** What each is made of; the output folder holds what is bundled. */
 const modulesOf = {
   floor: () => [['worker.js', 'esModule', `${HERE}/floor.js`]],
   'pass-through': () => [['worker.js', 'esModule', `${HERE}/pass-through.js`]],
+  'least in Rust': (output) => inRust(join(output, 'least')),
   stub: () => [['worker.js', 'esModule', `${HERE}/stub.js`]],
   calls: () => [
     ['worker.js', 'esModule', `${HERE}/calls.js`],
     ['stub.js', 'esModule', `${HERE}/stub.js`],
   ],
   'ts-jose': (output) => [['worker.js', 'esModule', join(output, 'ts-jose.js')]],
-  'edge-logout': () => [
-    ['index.js', 'esModule', 'build/index.js'],
-    ['index_bg.wasm', 'wasm', 'build/index_bg.wasm'],
-  ],
+  'edge-logout': () => inRust('build'),
 };
 
 /** The names, in the order in which they take turns. */
 export const NAMES = [
-  'floor', 'pass-through', 'stub, KV', 'calls, KV', 'ts-jose', 'edge-logout, KV', 'stub, ledger', 'calls, ledger', 'edge-logout, ledger',
+  'floor', 'pass-through', 'least in Rust', 'stub, KV', 'calls, KV', 'ts-jose', 'edge-logout, KV', 'stub, ledger', 'calls, ledger', 'edge-logout, ledger',
 ];
 const made = (name) => name.split(',')[0];
 
@@ -43,6 +47,7 @@ export function bundle(output) {
     format: 'esm',
     conditions: ['workerd', 'worker', 'browser'],
   });
+  execFileSync('bash', ['.make/tools.sh', 'least', join(output, 'least')], { cwd: root, stdio: 'inherit' });
 }
 
 /** Starts one of them. `world` says where OP and app are, and shows a token. */
@@ -61,6 +66,7 @@ export function start(name, { output, kv, world, v8Flags }) {
   const setups = {
     floor: {},
     'pass-through': {},
+    'least in Rust': {},
     stub: asked,
     calls: asked,
     'ts-jose': {

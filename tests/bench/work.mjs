@@ -10,6 +10,8 @@ const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
 const PRODUCTS = ['ts-jose', 'edge-logout, KV', 'edge-logout, ledger'];
 /** Who makes their calls, and knows of no tokens. */
 const STUBS = ['stub, KV', 'calls, KV', 'stub, ledger', 'calls, ledger'];
+/** Who answers requests that cost no call as the products do, and decides nothing. */
+const DECIDING_NOTHING = ['least in Rust', 'calls, KV'];
 const LOGIN_AT_ONCE = 8;
 
 /** What a stub lists: one session. */
@@ -129,7 +131,7 @@ const refused = (what, token, count, others = []) => ({
   name: `refused: ${what}`,
   atOnce: 8,
   contestants: ['floor', ...others, 'ts-jose', 'edge-logout, KV'],
-  prepare: (world) => ({ tokens: Array.from({ length: count }, () => token(world)) }),
+  prepare: (world) => ({ tokens: Array(count).fill(token(world)) }),
   requests: async (_, world, { tokens }) =>
     tokens.map((token) => ({ method: 'POST', path: PATH, headers: { host: world.origin, ...FORM }, body: form(token) })),
   check: (answer, number, { name }) => statusIs(name === 'floor' ? 200 : 400)(answer, number),
@@ -169,7 +171,7 @@ const pageOf = (user) => ({ status, headers, bytes }, number) => {
 const gated = (isSignedIn, count) => ({
   name: `gated GET, ${isSignedIn ? 'signed in' : 'anonymous'}`,
   atOnce: 8,
-  contestants: ['pass-through', ...(isSignedIn ? STUBS : ['calls, KV']), ...PRODUCTS],
+  contestants: ['pass-through', ...(isSignedIn ? STUBS : DECIDING_NOTHING), ...PRODUCTS],
   prepare(world) {
     const logins = isSignedIn ? people(20) : [];
     return { logins: logins.map((person) => ({ ...person, idToken: world.idToken(person) })) };
@@ -212,8 +214,9 @@ const stream = (isUpload, count) => ({
 
 /**
  * All of it, in the order of the report, in groups for which fresh processes are started: none works with a heap that
- * other work has filled, or beside lists of the ledger that are put away. `share` of the requests of a whole run. Short
- * rounds, and many of them: what disturbs the machine lasts for seconds, and contestants are compared within a round.
+ * other work has filled, or beside lists of the ledger that are put away. `share` of the requests of a whole run. Rounds
+ * are long enough that a contestant finds its caches warm, and there are many: what disturbs the machine lasts for
+ * seconds, and contestants are compared within a round.
  * `times` is how many of them there are for one of the slowest; `warmUp` how many before those that count: as many as
  * it takes until V8 has compiled what is run all the time.
  */
@@ -229,15 +232,15 @@ export function work(share = 1) {
       { times: 1, warmUp: 1, ...bySub(2000, 1) },
     ],
     [
-      { times: 15, warmUp: some(16), ...refused('garbage', () => 'garbage', some(200), ['calls, KV']) },
-      { times: 15, warmUp: some(14), ...refused('wrong audience', foreign, some(150), ['calls, KV']) },
-      { times: 15, warmUp: some(14), ...badlySigned(some(150)) },
+      { times: 15, warmUp: some(6), ...refused('garbage', () => 'garbage', some(600), DECIDING_NOTHING) },
+      { times: 15, warmUp: some(6), ...refused('wrong audience', foreign, some(600), DECIDING_NOTHING) },
+      { times: 15, warmUp: some(6), ...badlySigned(some(400)) },
     ],
     [
-      { times: 15, warmUp: some(16), ...gated(false, some(150)) },
+      { times: 12, warmUp: some(8), ...gated(false, some(400)) },
       { times: 12, warmUp: 1, ...stream(false, some(3)) },
       { times: 12, warmUp: 1, ...stream(true, some(3)) },
     ],
-    [{ times: 15, warmUp: some(16), ...gated(true, some(150)) }],
+    [{ times: 9, warmUp: some(8), ...gated(true, some(400)) }],
   ];
 }
