@@ -20,36 +20,40 @@ export function listenFor(names) {
   telling = names.split('\n');
 }
 
-/** Status, then name and value of every header, a line each; nothing, where none is listened for: most answers. */
-export function answerHead({ status, headers }) {
-  for (const name of telling) if (headers.has(name)) return linesOf(`${status}`, headers);
+/** Name and value of every header, a line each, after an empty one; nothing, where none is listened for: most answers. */
+export function answerHead({ headers }) {
+  for (const name of telling) if (headers.has(name)) return linesOf('', headers);
 }
 
-/** Takes headers out and puts others in; `added` is names and values. */
-function change(headers, removed, added) {
-  if (removed) for (const name of removed.split('\n')) headers.delete(name);
-  const lines = added.split('\n');
-  for (let at = 0; at + 1 < lines.length; at += 2) headers.append(lines[at], lines[at + 1]);
+/** Makes changes, of three lines each: what to do, a header's name, and its value. */
+function change(headers, changes) {
+  const lines = changes.split('\n');
+  for (let at = 0; at + 2 < lines.length; at += 3) {
+    const name = lines[at + 1];
+    if (lines[at] === 'remove') headers.delete(name);
+    else if (lines[at] === 'set') headers.set(name, lines[at + 2]);
+    else headers.append(name, lines[at + 2]);
+  }
 }
 
 /** The request, for another URL if there is one, with other headers. Body, method and `redirect` stay. */
-export function requestWith(request, url, removed, added) {
+export function requestWith(request, url, changes) {
   const changed = url === undefined ? new Request(request) : new Request(url, request);
-  change(changed.headers, removed, added);
+  change(changed.headers, changes);
   return changed;
 }
 
 /** The answer with other headers. */
-export function answerWith(answer, removed, added) {
+export function answerWith(answer, changes) {
   const changed = new Response(answer.body, answer);
-  change(changed.headers, removed, added);
+  change(changed.headers, changes);
   return changed;
 }
 
 /** What an answer of our own says: one that always says the same is made ready once. */
-export function ready(status, body, added) {
+export function ready(status, body, changes) {
   const headers = new Headers();
-  change(headers, undefined, added);
+  change(headers, changes);
   return { body, init: { status, headers } };
 }
 

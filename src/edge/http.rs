@@ -33,29 +33,28 @@ extern "C" {
     fn request_with(
         request: &Request,
         url: Option<&str>,
-        removed: &str,
-        added: &str,
+        changes: &str,
     ) -> Result<Request, JsValue>;
 
     #[wasm_bindgen(js_name = answerWith, catch)]
-    fn answer_with(answer: &Response, removed: &str, added: &str) -> Result<Response, JsValue>;
+    fn answer_with(answer: &Response, changes: &str) -> Result<Response, JsValue>;
 
     /// What an answer of our own says.
     pub(super) type Ready;
 
     #[wasm_bindgen(catch)]
-    fn ready(status: u16, body: Option<&str>, added: &str) -> Result<Ready, JsValue>;
+    fn ready(status: u16, body: Option<&str>, changes: &str) -> Result<Ready, JsValue>;
 
     #[wasm_bindgen(js_name = ready, catch)]
     fn ready_file(
         status: u16,
         body: Option<&ReadableStream>,
-        added: &str,
+        changes: &str,
     ) -> Result<Ready, JsValue>;
 
     /// Of what is known to be a status and headers: it never throws.
     #[wasm_bindgen(js_name = ready)]
-    fn ready_once(status: u16, body: Option<&str>, added: &str) -> Ready;
+    fn ready_once(status: u16, body: Option<&str>, changes: &str) -> Ready;
 
     #[wasm_bindgen(catch)]
     fn respond(ready: &Ready) -> Result<Response, JsValue>;
@@ -155,35 +154,35 @@ impl Head {
     }
 }
 
-/// Changes to headers.
+/// Changes to headers, in the order in which they are made: three lines each.
 #[derive(Default)]
-pub(super) struct HeaderChanges {
-    removed: String,
-    added: String,
-}
+pub(super) struct HeaderChanges(String);
 
 impl HeaderChanges {
     pub(super) const fn are_none(&self) -> bool {
-        self.removed.is_empty() && self.added.is_empty()
+        self.0.is_empty()
     }
 
     /// Takes a header out, wherever it stands.
     pub(super) fn remove(&mut self, name: &str) {
-        push_line(&mut self.removed, name);
+        self.push("remove", name, "");
     }
 
     /// Puts one in, beside others of that name.
     pub(super) fn add(&mut self, name: &str, value: &str) {
-        push_line(&mut self.added, name);
-        // A line of its own even if it is empty.
-        self.added.push('\n');
-        self.added.push_str(value);
+        self.push("add", name, value);
     }
 
     /// Puts one in, in place of others of that name.
     pub(super) fn set(&mut self, name: &str, value: &str) {
-        self.remove(name);
-        self.add(name, value);
+        self.push("set", name, value);
+    }
+
+    fn push(&mut self, what: &str, name: &str, value: &str) {
+        for part in [what, name, value] {
+            self.0.push_str(part);
+            self.0.push('\n');
+        }
     }
 
     /// The request with these changes, for another URL if there is one.
@@ -192,20 +191,13 @@ impl HeaderChanges {
         request: &Request,
         url: Option<&str>,
     ) -> Result<Request, JsValue> {
-        request_with(request, url, &self.removed, &self.added)
+        request_with(request, url, &self.0)
     }
 
     /// The answer with these changes.
     pub(super) fn to_answer(&self, answer: &Response) -> Result<Response, JsValue> {
-        answer_with(answer, &self.removed, &self.added)
+        answer_with(answer, &self.0)
     }
-}
-
-fn push_line(lines: &mut String, line: &str) {
-    if !lines.is_empty() {
-        lines.push('\n');
-    }
-    lines.push_str(line);
 }
 
 type Headers<'a> = [(&'a str, &'a str)];
@@ -215,7 +207,7 @@ fn added(headers: &Headers<'_>) -> String {
     for (name, value) in headers {
         changes.add(name, value);
     }
-    changes.added
+    changes.0
 }
 
 /// An answer of our own.

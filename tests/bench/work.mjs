@@ -10,8 +10,8 @@ const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
 const PRODUCTS = ['ts-jose', 'edge-logout, KV', 'edge-logout, ledger'];
 /** Who makes their calls, and knows of no tokens. */
 const STUBS = ['stub, KV', 'calls, KV', 'stub, ledger', 'calls, ledger'];
-/** Who answers requests that cost no call as the products do, and decides nothing. */
-const DECIDING_NOTHING = ['least in Rust', 'calls, KV'];
+/** Who passes pages on and knows of no logins. */
+const PROXIES = ['pass-through', 'least in Rust'];
 const LOGIN_AT_ONCE = 8;
 
 /** What a stub lists: one session. */
@@ -127,10 +127,10 @@ const bySub = (sessions, count) => ({
 });
 
 /** Tokens that are refused. */
-const refused = (what, token, count, others = []) => ({
+const refused = (what, token, count) => ({
   name: `refused: ${what}`,
   atOnce: 8,
-  contestants: ['floor', ...others, 'ts-jose', 'edge-logout, KV'],
+  contestants: ['floor', 'least in Rust', 'calls, KV', 'ts-jose', 'edge-logout, KV'],
   prepare: (world) => ({ tokens: Array(count).fill(token(world)) }),
   requests: async (_, world, { tokens }) =>
     tokens.map((token) => ({ method: 'POST', path: PATH, headers: { host: world.origin, ...FORM }, body: form(token) })),
@@ -141,6 +141,7 @@ const refused = (what, token, count, others = []) => ({
 /** Tokens of which nothing is wrong but the signature: as it was made, the same token is taken. */
 const badlySigned = (count) => ({
   ...refused('bad signature', undefined, count),
+  contestants: ['floor', 'ts-jose', 'edge-logout, KV'],
   prepare(world) {
     const token = world.logoutToken({ sid: randomUUID() });
     return { token, tokens: Array(count).fill(token.replace(/.{20}$/, 'A'.repeat(20))) };
@@ -171,14 +172,13 @@ const pageOf = (user) => ({ status, headers, bytes }, number) => {
 const gated = (isSignedIn, count) => ({
   name: `gated GET, ${isSignedIn ? 'signed in' : 'anonymous'}`,
   atOnce: 8,
-  contestants: ['pass-through', ...(isSignedIn ? STUBS : DECIDING_NOTHING), ...PRODUCTS],
+  contestants: [...PROXIES, ...(isSignedIn ? STUBS : ['calls, KV']), ...PRODUCTS],
   prepare(world) {
     const logins = isSignedIn ? people(20) : [];
     return { logins: logins.map((person) => ({ ...person, idToken: world.idToken(person) })) };
   },
   async requests(contestant, world, { logins }) {
-    const isProxy = contestant.name === 'pass-through';
-    const cookies = isProxy || !isSignedIn ? [] : await logIn(contestant, world, logins);
+    const cookies = PROXIES.includes(contestant.name) || !isSignedIn ? [] : await logIn(contestant, world, logins);
     const { list } = anonymous(world, count);
     if (!isSignedIn) return list;
     return list.map(({ path, headers }, number) => {
@@ -232,8 +232,8 @@ export function work(share = 1) {
       { times: 1, warmUp: 1, ...bySub(2000, 1) },
     ],
     [
-      { times: 15, warmUp: some(6), ...refused('garbage', () => 'garbage', some(600), DECIDING_NOTHING) },
-      { times: 15, warmUp: some(6), ...refused('wrong audience', foreign, some(600), DECIDING_NOTHING) },
+      { times: 15, warmUp: some(6), ...refused('garbage', () => 'garbage', some(600)) },
+      { times: 15, warmUp: some(6), ...refused('wrong audience', foreign, some(600)) },
       { times: 15, warmUp: some(6), ...badlySigned(some(400)) },
     ],
     [
