@@ -56,10 +56,9 @@ async function measure(row, contestant, material) {
   return { cpu, later, rate: requests.length / seconds, milliseconds, grown, calls };
 }
 
-/** One kind of work at all who take part in it, in turns. */
-async function measureAll(row, contestants) {
-  const measured = new Map(row.contestants.filter((name) => contestants.has(name)).map((name) => [name, []]));
-  for (let round = -row.warmUp; round < ROUNDS * row.times; round++) {
+/** One kind of work at all who take part in it, in turns: as many rounds, added to those of each. */
+async function measureAll(row, contestants, count, measured) {
+  for (let round = -row.warmUp; round < count; round++) {
     const material = row.prepare(world);
     // Who comes first and last differs: what one leaves behind in the machine is not always the same one's.
     const turns = [...measured];
@@ -72,17 +71,22 @@ async function measureAll(row, contestants) {
     }
   }
   const cpuOf = ([name, rounds]) => `${name} ${spread(rounds.map(({ cpu }) => cpu)).median.toFixed(0)}`;
-  say(`${row.name}: CPU in µs: ${[...measured].map(cpuOf).join(', ')}`);
-  return measured;
+  say(`${row.name}: CPU in µs, so far: ${[...measured].map(cpuOf).join(', ')}`);
 }
 
 const results = new Map();
 const only = new RegExp(ONLY);
 for (const group of work(Number(SHARE))) {
-  const rows = group.filter(({ name }) => only.test(name));
-  const contestants = await startThose(rows);
-  for (const row of rows) results.set(row.name, await measureAll(row, contestants));
-  for (const name of names) await contestants.get(name)?.stop();
+  const rows = group.rows.filter(({ name }) => only.test(name));
+  for (let start = 0; start < group.starts; start++) {
+    const contestants = await startThose(rows);
+    for (const row of rows) {
+      const taking = row.contestants.filter((name) => contestants.has(name));
+      if (start === 0) results.set(row.name, new Map(taking.map((name) => [name, []])));
+      await measureAll(row, contestants, Math.ceil((ROUNDS * row.times) / group.starts), results.get(row.name));
+    }
+    for (const name of names) await contestants.get(name)?.stop();
+  }
 }
 
 const single = [];
