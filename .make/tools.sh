@@ -5,10 +5,11 @@
 #   tools.sh recipes    the frameworks and products of examples/recipes
 #   tools.sh products   those of them that the demo shows
 #   tools.sh worker     install, then build/index.js and its wasm
-#   tools.sh least DIR  the bench's least Worker in Rust, in that folder; after `worker`
+#   tools.sh worker_crate DIR  the bench's Worker by the `worker` crate alone, in that folder; after `worker`
 #   tools.sh fuzz 20    cargo-fuzz and a nightly toolchain, then 20 seconds of each fuzz target
 set -euo pipefail
 cd "$(dirname "$0")/.."
+export PATH="$PWD/node_modules/.bin:$PATH"
 say() { printf '==> %s\n' "$*"; }
 
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/edge-logout"
@@ -113,9 +114,9 @@ worker() {
   bundle release/edge_logout.wasm src/edge build
 }
 
-least() { # output folder
-  cargo build --quiet --release --target wasm32-unknown-unknown --example least
-  bundle release/examples/least.wasm tests/bench/contestants/least "$1"
+worker_crate() { # output folder
+  cargo build --quiet --release --target wasm32-unknown-unknown --example worker-crate
+  bundle release/examples/worker_crate.wasm tests/bench/contestants/worker-crate "$1"
 }
 
 # What Rust has made, with its entry and what that imports: index.js and index_bg.wasm.

@@ -86,11 +86,16 @@ export class Client {
       } catch {
         // It has died of that, as it has told the log. The others are still waited for.
       }
-      // An instance that lives has lifted it. The answer hangs on the instance: if that has died while it waited,
-      // nobody else is left to give one.
-      if (this.#waits.delete(number) && !this.#isAnswered) this.answer(unavailable());
+      // An instance that lives has lifted it.
+      if (this.#waits.delete(number)) this.#giveUp();
     }
     if (this.#waits.size > 0) this.#lookIn(Math.min(...this.#waits.values()) - now, now);
+  }
+
+  /** The instance has died while it waited: nobody else is left to answer, and nothing goes on. */
+  #giveUp() {
+    if (!this.#isAnswered) this.answer(unavailable());
+    this.#release?.();
   }
 }
 

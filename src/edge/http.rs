@@ -120,7 +120,7 @@ impl Head {
 
     /// `None` of an answer without any of the headers that are listened for.
     pub(super) fn of_answer(answer: &Response) -> Option<Self> {
-        Some(Self::of(answer_head(answer)?, 1))
+        Some(Self::of(answer_head(answer)?, 0))
     }
 
     fn line(&self, number: usize) -> Option<&str> {

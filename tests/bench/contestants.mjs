@@ -19,7 +19,7 @@ const inRust = (folder) => [
 const modulesOf = {
   floor: () => [['worker.js', 'esModule', `${HERE}/floor.js`]],
   'pass-through': () => [['worker.js', 'esModule', `${HERE}/pass-through.js`]],
-  'least in Rust': (output) => inRust(join(output, 'least')),
+  'worker crate': (output) => inRust(join(output, 'worker-crate')),
   stub: () => [['worker.js', 'esModule', `${HERE}/stub.js`]],
   calls: () => [
     ['worker.js', 'esModule', `${HERE}/calls.js`],
@@ -31,14 +31,15 @@ const modulesOf = {
 
 /** The names, in the order in which they take turns. */
 export const NAMES = [
-  'floor', 'pass-through', 'least in Rust', 'stub, KV', 'calls, KV', 'ts-jose', 'edge-logout, KV', 'stub, ledger', 'calls, ledger', 'edge-logout, ledger',
+  'floor', 'pass-through', 'worker crate', 'stub, KV', 'calls, KV', 'ts-jose', 'edge-logout, KV', 'stub, ledger', 'calls, ledger', 'edge-logout, ledger',
 ];
 const made = (name) => name.split(',')[0];
 
 /** The files that are uploaded of a contestant. */
 export const filesOf = (name, output) => modulesOf[made(name)](output).map(([, , path]) => join(root, path));
 
-export function bundle(output) {
+/** Makes what has to be made of those that take part. */
+export function bundle(output, names) {
   buildSync({
     entryPoints: [join(root, HERE, 'ts-jose/worker.ts')],
     outfile: join(root, output, 'ts-jose.js'),
@@ -47,7 +48,8 @@ export function bundle(output) {
     format: 'esm',
     conditions: ['workerd', 'worker', 'browser'],
   });
-  execFileSync('bash', ['.make/tools.sh', 'least', join(output, 'least')], { cwd: root, stdio: 'inherit' });
+  if (!names.includes('worker crate')) return;
+  execFileSync('bash', ['.make/tools.sh', 'worker_crate', join(output, 'worker-crate')], { cwd: root, stdio: 'inherit' });
 }
 
 /** Starts one of them. `world` says where OP and app are, and shows a token. */
@@ -66,7 +68,7 @@ export function start(name, { output, kv, world, v8Flags }) {
   const setups = {
     floor: {},
     'pass-through': {},
-    'least in Rust': {},
+    'worker crate': {},
     stub: asked,
     calls: asked,
     'ts-jose': {

@@ -22,10 +22,10 @@ const among = new RegExp(AMONG);
 const say = (text) => console.log(text);
 
 mkdirSync(output, { recursive: true });
-bundle(OUTPUT);
-const world = await startBackends(NAMES.length);
 const names = NAMES.filter((name) => among.test(name));
-const hasKv = (name) => !['floor', 'pass-through', 'least in Rust'].includes(name);
+bundle(OUTPUT, names);
+const world = await startBackends(NAMES.length);
+const hasKv = (name) => !['floor', 'pass-through', 'worker crate'].includes(name);
 const startOne = (name, v8Flags) => start(name, { output: OUTPUT, kv: world.kvs[NAMES.indexOf(name)], world, v8Flags });
 const apache = among.test('Apache') && isInstalled() && (await startApache({ folder: join(output, 'apache'), world }));
 

@@ -11,7 +11,7 @@ const PRODUCTS = ['ts-jose', 'edge-logout, KV', 'edge-logout, ledger'];
 /** Who makes their calls, and knows of no tokens. */
 const STUBS = ['stub, KV', 'calls, KV', 'stub, ledger', 'calls, ledger'];
 /** Who passes pages on and knows of no logins. */
-const PROXIES = ['pass-through', 'least in Rust'];
+const PROXIES = ['pass-through', 'worker crate'];
 const LOGIN_AT_ONCE = 8;
 
 /** What a stub lists: one session. */
@@ -130,7 +130,7 @@ const bySub = (sessions, count) => ({
 const refused = (what, token, count) => ({
   name: `refused: ${what}`,
   atOnce: 8,
-  contestants: ['floor', 'least in Rust', 'calls, KV', 'ts-jose', 'edge-logout, KV'],
+  contestants: ['floor', 'worker crate', 'calls, KV', 'ts-jose', 'edge-logout, KV'],
   prepare: (world) => ({ tokens: Array(count).fill(token(world)) }),
   requests: async (_, world, { tokens }) =>
     tokens.map((token) => ({ method: 'POST', path: PATH, headers: { host: world.origin, ...FORM }, body: form(token) })),
@@ -215,7 +215,7 @@ const stream = (isUpload, count) => ({
 /**
  * All of it, in the order of the report, in groups for which fresh processes are started: none works with a heap that
  * other work has filled, or beside lists of the ledger that are put away. `share` of the requests of a whole run. Rounds
- * are long enough that a contestant finds its caches warm, and there are many: what disturbs the machine lasts for
+ * are long enough that a contestant's code is in the processor's caches for most of each, and there are many: what disturbs the machine lasts for
  * seconds, and contestants are compared within a round.
  * `times` is how many of them there are for one of the slowest; `warmUp` how many before those that count: as many as
  * it takes until V8 has compiled what is run all the time. That turns out a little better in one process than in the

@@ -32,12 +32,15 @@ async function outcome(promise) {
 // Before time is mocked: what is put back afterwards keeps some timers.
 test('nothing is kept of a request that is over', async () => {
   const request = (isAnswered) => {
-    const client = new Client();
+    const context = { waitUntil() {} };
+    const client = new Client(context);
     const answer = {};
+    client.hold();
     client.wait(60_000, 1);
     client.lift(1);
     client.answer(isAnswered ? answer : {});
-    return [answer, client.answered, client].map((kept) => new WeakRef(kept));
+    client.release();
+    return [answer, client.answered, client, context].map((kept) => new WeakRef(kept));
   };
   const kept = Array.from({ length: 1000 }, (_, number) => request(number % 2)).flat();
   await collected();
@@ -60,6 +63,34 @@ test('the answer is the first', async () => {
   client.answer('too late');
   assert.equal(await client.answered, 'done');
 });
+
+/** A client whose work is held, and what it is held by. */
+function holding() {
+  const held = [];
+  const client = new Client({ waitUntil: (promise) => held.push(promise) });
+  client.hold();
+  return { client, held };
+}
+
+test('the runtime gives nothing up before it is let, and nothing is held after that', async () => {
+  const { client, held } = holding();
+  client.answer('done');
+  assert.deepEqual(await Promise.all(held.map(outcome)), ['pending']);
+  client.release();
+  assert.deepEqual(await Promise.all(held.map(outcome)), [undefined]);
+});
+
+test('where the instance has died, nothing is held any more', () =>
+  withTimers(async (timers) => {
+    const [waiting, answered] = [holding(), holding()];
+    for (const { client } of [waiting, answered]) client.wait(2000, 1);
+    answered.client.answer('done');
+    globalThis.__worker_init_state.instanceId++;
+    timers.tick(2000);
+    const { status } = await outcome(waiting.client.answered);
+    assert.equal(status, 503);
+    assert.deepEqual(await Promise.all([...waiting.held, ...answered.held].map(outcome)), [undefined, undefined]);
+  }));
 
 test('a client that waits for nothing in particular is never told off', () =>
   withTimers(async (timers, { answered }) => {

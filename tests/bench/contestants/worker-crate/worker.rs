@@ -1,6 +1,6 @@
-//! The least Worker in Rust, as the `worker` crate makes one: it passes pages on and refuses every token, with
-//! edge-logout's own words, and neither looks at anything nor waits only so long as it may. What edge-logout
-//! takes beyond it is its own; what this takes is what Rust takes on Workers.
+//! The least Worker in Rust as one writes it with the `worker` crate: it passes pages on and refuses every token,
+//! with edge-logout's own words, and neither looks at anything nor waits only so long as it may. It is no floor of
+//! Rust: edge-logout does without the crate's requests, answers and promises, and has another allocator.
 #![cfg(target_arch = "wasm32")]
 
 use worker::{Context, Env, Fetch, Headers, Method, Request, Response, Result, console_log, event};
