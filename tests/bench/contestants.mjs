@@ -19,7 +19,7 @@ const inRust = (folder) => [
 const modulesOf = {
   floor: () => [['worker.js', 'esModule', `${HERE}/floor.js`]],
   'pass-through': () => [['worker.js', 'esModule', `${HERE}/pass-through.js`]],
-  'worker crate': (output) => inRust(join(output, 'worker-crate')),
+  'worker crate': (output) => inRust(join(output, 'in-rust')),
   stub: () => [['worker.js', 'esModule', `${HERE}/stub.js`]],
   calls: () => [
     ['worker.js', 'esModule', `${HERE}/calls.js`],
@@ -49,7 +49,7 @@ export function bundle(output, names) {
     conditions: ['workerd', 'worker', 'browser'],
   });
   if (!names.includes('worker crate')) return;
-  execFileSync('bash', ['.make/tools.sh', 'worker_crate', join(output, 'worker-crate')], { cwd: root, stdio: 'inherit' });
+  execFileSync('bash', ['.make/tools.sh', 'worker_crate', join(output, 'in-rust')], { cwd: root, stdio: 'inherit' });
 }
 
 /** Starts one of them. `world` says where OP and app are, and shows a token. */
