@@ -214,13 +214,12 @@ const stream = (isUpload, count) => ({
 
 /**
  * All of it, in the order of the report, in groups for which fresh processes are started: none works with a heap that
- * other work has filled, or beside lists of the ledger that are put away. `share` of the requests of a whole run. Rounds
- * are long enough that a contestant's code is in the processor's caches for most of each, and there are many: what disturbs the machine lasts for
- * seconds, and contestants are compared within a round.
+ * other work has filled, or beside lists of the ledger that are put away. `share` of the requests of a whole run.
+ * Rounds are long enough that for most of each the processor's caches hold the contestant's code, and there are many:
+ * what disturbs the machine lasts for seconds, and contestants are compared within a round.
  * `times` is how many of them there are for one of the slowest; `warmUp` how many before those that count: as many as
- * it takes until V8 has compiled what is run all the time. That turns out a little better in one process than in the
- * next of the same Worker, by some percent: of what is soon warm there are several `starts`, among which the rounds
- * are divided.
+ * it takes until V8 has compiled what is run all the time. That turns out some percent better in one process than in
+ * the next of the same Worker: of what is soon warm there are several `starts`, among which the rounds are divided.
  */
 export function work(share = 1) {
   const some = (count) => Math.max(1, Math.round(count * share));
