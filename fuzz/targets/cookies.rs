@@ -12,6 +12,7 @@ use edge_logout_fuzz::{
         cookie as ours,
         digest::Digest,
         jar::{Jar, REDIRECTED, Standing},
+        opened::Opened,
         pieces,
         seal::{self, Authority, Contents, Owner},
         session::{EndedBy, Session, SessionId, SidKey, SubjectKey},
@@ -187,7 +188,7 @@ fuzz_target!(|input: Input<'_>| {
         1 => Standing::Live(session(1)),
         _ => Standing::Ended(session(1), EndedBy::Mark),
     };
-    let jar = Jar::open(config(), shop, header, NOW);
+    let jar = Jar::open(config(), shop, header, &mut Opened::default(), NOW);
     let to_app = jar.to_header(&standing, NOW).unwrap_or_default();
     let bare = Jar::without_sessions(header, |name| shop.session_cookies.may_mean(name));
     let to_static = bare.to_header(&standing, NOW).unwrap_or_default();

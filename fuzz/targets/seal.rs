@@ -8,7 +8,9 @@ use edge_logout_fuzz::{
     NOW, app, config,
     domain::{
         digest::Digest,
-        limits, pieces,
+        limits,
+        opened::Opened,
+        pieces,
         seal::{self, Authority, Contents, Owner},
         session::{Session, SessionId, SidKey, SubjectKey},
         time::Timestamp,
@@ -93,10 +95,15 @@ fuzz_target!(|input: Input<'_>| {
     let keys = &config().seal_keys;
     let contents = input.cookies.each_ref().map(Secret::contents);
     let mut cut = Vec::new();
+    let mut known = Opened::default();
     for (secret, contents) in input.cookies.iter().zip(&contents) {
         let sealed = seal::seal(keys, app("SHOP"), name, &secret.nonce, contents, NOW);
         let sealed = sealed.expect("it can be sealed");
         assert_eq!(open(name, &sealed).as_ref(), Some(contents));
+        for _ in 0..2 {
+            let known = known.open(keys, app("SHOP"), name, &sealed);
+            assert_eq!(known.as_deref(), Some(contents));
+        }
         assert_eq!(open(&format!("{name}x"), &sealed), None);
         assert_eq!(seal::open(keys, app("WIKI"), name, &sealed), None);
         check_flipped(name, &sealed, input.flip);

@@ -20,6 +20,7 @@ use crate::domain::{
     ledger::{self, List},
     limits,
     logout_token::Logout,
+    opened::Opened,
     refusal::Refusal,
     session::{Attested, Birth, BirthRefused, Life, Scope, Session, SessionId},
     time::Timestamp,
@@ -85,6 +86,9 @@ pub trait World {
     /// Senders whose last token was not genuine; lives as long as the isolate. Never borrowed across
     /// an `await`.
     fn with_suspects<T>(&self, use_it: impl FnOnce(&mut Suspects) -> T) -> T;
+
+    /// Seals that were opened before; lives as long as the isolate. Never borrowed across an `await`.
+    fn with_opened<T>(&self, use_it: impl FnOnce(&mut Opened) -> T) -> T;
 
     /// Whether there is an operator's desk that will be told what was noted.
     fn has_journal(&self) -> bool;

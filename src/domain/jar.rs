@@ -1,11 +1,13 @@
 //! The cookies of one request: which go along to the app, and what becomes of the others.
 
-use std::{collections::HashMap, iter};
+use std::{borrow::Cow, iter, rc::Rc};
 
 use super::{
     config::{App, Config},
     cookie::{self, Place, SetCookie},
-    limits, pieces,
+    limits,
+    opened::Opened,
+    pieces,
     seal::{self, Contents, Owner},
     session::{EndedBy, Session},
     time::Timestamp,
@@ -62,9 +64,9 @@ enum Held {
     Sealed(Sealed),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Sealed {
-    contents: Contents,
+    contents: Rc<Contents>,
     /// Cookies that the seal takes.
     pieces: usize,
 }
@@ -87,19 +89,31 @@ impl Sealed {
 }
 
 impl Jar {
-    /// Opens the seals in a `Cookie` header. What claims to be a seal and does not open is
+    /// Opens the seals in a `Cookie` header, those that are not `known` yet. What claims to be a seal and does not open is
     /// withheld, and so is a session cookie that is not sealed.
     #[must_use]
-    pub fn open(config: &Config, app: &App, header: &str, now: Timestamp) -> Self {
+    pub fn open(
+        config: &Config,
+        app: &App,
+        header: &str,
+        known: &mut Opened,
+        now: Timestamp,
+    ) -> Self {
         if header.is_empty() {
             return Self::of(Vec::new());
         }
-        Self::open_some(config, app, header, now)
+        Self::open_some(config, app, header, known, now)
     }
 
     /// Apart from what requests without cookies go through: the first of an isolate compiles that alone.
     #[inline(never)]
-    fn open_some(config: &Config, app: &App, header: &str, now: Timestamp) -> Self {
+    fn open_some(
+        config: &Config,
+        app: &App,
+        header: &str,
+        known: &mut Opened,
+        now: Timestamp,
+    ) -> Self {
         let pairs = pairs(app, header);
         // Opening costs: other apps' cookies never take the places of the app's own.
         let (listed, others): (Vec<_>, Vec<_>) = pairs
@@ -109,23 +123,24 @@ impl Jar {
             .partition(|(_, (name, _))| app.session_cookies.contain(name));
         let is_cut = listed.len().saturating_add(others.len()) > limits::SEALS_PER_REQUEST;
         // Browsers send the newest of one path last: a login that is under way needs it.
-        let mut opened: HashMap<usize, Sealed> = iter::chain(listed, others.into_iter().rev())
+        let opened: Vec<(usize, Sealed)> = iter::chain(listed, others.into_iter().rev())
             .take(limits::SEALS_PER_REQUEST)
             .filter_map(|(position, (name, value))| {
                 let (value, pieces) = if pieces::is_claimed_by(value) {
-                    pieces::join(name, value, &pairs)?
+                    let (value, pieces) = pieces::join(name, value, &pairs)?;
+                    (Cow::from(value), pieces)
                 } else {
-                    ((*value).to_owned(), 1)
+                    (Cow::from(*value), 1)
                 };
-                let contents = seal::open(&config.seal_keys, app, name, &value)?;
+                let contents = known.open(&config.seal_keys, app, name, &value)?;
                 // Changing the mode signs everybody in again once, and loses no logout.
                 let is_ours = contents.authority == config.authority;
                 is_ours.then_some((position, Sealed { contents, pieces }))
             })
             .collect();
         let held = pairs.iter().enumerate().map(|(position, (name, value))| {
-            let held = match opened.remove(&position) {
-                Some(sealed) => Some(Held::Sealed(sealed)),
+            let held = match opened.iter().find(|(of, _)| *of == position) {
+                Some((_, sealed)) => Some(Held::Sealed(sealed.clone())),
                 None => unsealed(app, name, value, now < app.accept_unsealed_until),
             };
             (*name, held)
@@ -279,7 +294,7 @@ impl Jar {
     ) -> impl Iterator<Item = (&str, &Contents)> {
         self.going_along(standing, now)
             .filter(move |(name, sealed)| is_taken_over(app, name, sealed.owner(), named, now))
-            .map(|(name, sealed)| (name, &sealed.contents))
+            .map(|(name, sealed)| (name, &*sealed.contents))
     }
 
     /// Removals of the sealed cookies that did not go along, except those that the answer sets

@@ -57,6 +57,8 @@ pub const OP_CLOCK_SPREAD: Duration = Duration::from_secs(10);
 pub const LEDGER_LEASE_MAX: Duration = Duration::from_mins(1);
 /// Beliefs of one kind that an isolate keeps.
 pub const BELIEFS: usize = 10_000;
+/// Of opened seals that an isolate keeps, with what they hold.
+pub const OPENED_BYTES: usize = 1024 * 1024;
 /// Time for the list of a `sid` to tell the lists of users before it answers.
 pub const LEDGER_INLINE: Duration = Duration::from_millis(1200);
 /// Entries that the list of a user deletes before it answers: as many as go at once, so that a logout

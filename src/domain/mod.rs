@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod limits;
 pub mod logout_token;
 pub mod metadata;
+pub mod opened;
 pub mod operator;
 pub mod packed;
 pub mod pieces;

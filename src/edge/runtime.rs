@@ -29,6 +29,7 @@ use crate::{
         key_cache::KeyCache,
         leases::{Leases, Suspects},
         limits,
+        opened::Opened,
         time::Timestamp,
         url::HttpUrl,
     },
@@ -52,6 +53,7 @@ pub(super) struct Runtime {
 thread_local! {
     static LEASES: RefCell<Leases> = RefCell::default();
     static SUSPECTS: RefCell<Suspects> = RefCell::default();
+    static OPENED: RefCell<Opened> = RefCell::default();
     static NOTES: RefCell<Notes> = RefCell::default();
     static KEY_CACHES: RefCell<HashMap<String, KeyCache>> = RefCell::default();
     static KNOWN: RefCell<HashSet<String>> = RefCell::default();
@@ -144,6 +146,10 @@ impl World for Runtime {
 
     fn with_suspects<T>(&self, use_it: impl FnOnce(&mut Suspects) -> T) -> T {
         SUSPECTS.with_borrow_mut(use_it)
+    }
+
+    fn with_opened<T>(&self, use_it: impl FnOnce(&mut Opened) -> T) -> T {
+        OPENED.with_borrow_mut(use_it)
     }
 
     fn has_journal(&self) -> bool {

@@ -22,6 +22,7 @@ use crate::domain::{
     gate::{self, Exchange, Passage},
     jar::{Jar, REDIRECTED, Standing},
     limits,
+    opened::Opened,
     refusal::Refusal,
     route::{self, Place},
     session::{Life, Session},
@@ -217,7 +218,9 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
         let jar = if self.app.is_anonymous_at(path) {
             Jar::without_sessions(header, |name| self.app.session_cookies.may_mean(name))
         } else {
-            Jar::open(self.config, self.app, header, arrived)
+            let open =
+                |known: &mut Opened| Jar::open(self.config, self.app, header, known, arrived);
+            self.world.with_opened(open)
         };
         if jar.is_cut()
             && self

@@ -32,6 +32,7 @@ use crate::{
         leases::{Leases, Suspects},
         ledger::List,
         limits,
+        opened::Opened,
         time::Timestamp,
         url::HttpUrl,
     },
@@ -382,6 +383,10 @@ impl World for Site {
     }
 
     fn with_suspects<T>(&self, _: impl FnOnce(&mut Suspects) -> T) -> T {
+        unreachable!()
+    }
+
+    fn with_opened<T>(&self, _: impl FnOnce(&mut Opened) -> T) -> T {
         unreachable!()
     }
 

@@ -27,6 +27,7 @@ use crate::{
         jws::Algorithm,
         key_cache::KeyCache,
         leases::{Leases, Suspects},
+        opened::Opened,
         time::Timestamp,
         url::HttpUrl,
     },
@@ -45,6 +46,7 @@ pub struct FakeWorld {
     caches: RefCell<HashMap<String, KeyCache>>,
     leases: RefCell<Leases>,
     suspects: RefCell<Suspects>,
+    opened: RefCell<Opened>,
     notes: RefCell<Notes>,
     /// The `Date` of the OP's answers.
     pub op_date: Cell<Option<Timestamp>>,
@@ -69,6 +71,7 @@ impl FakeWorld {
             caches: RefCell::default(),
             leases: RefCell::default(),
             suspects: RefCell::default(),
+            opened: RefCell::default(),
             notes: RefCell::default(),
             op_date: Cell::new(Some(NOW)),
             room: Cell::default(),
@@ -163,6 +166,10 @@ impl World for FakeWorld {
 
     fn with_suspects<T>(&self, use_it: impl FnOnce(&mut Suspects) -> T) -> T {
         use_it(&mut self.suspects.borrow_mut())
+    }
+
+    fn with_opened<T>(&self, use_it: impl FnOnce(&mut Opened) -> T) -> T {
+        use_it(&mut self.opened.borrow_mut())
     }
 
     fn has_journal(&self) -> bool {
