@@ -5,7 +5,7 @@
 #   tools.sh recipes    the frameworks and products of examples/recipes
 #   tools.sh products   those of them that the demo shows
 #   tools.sh worker     install, then build/index.js and its wasm
-#   tools.sh worker_crate DIR  the bench's Worker by the `worker` crate alone, in that folder; after `worker`
+#   tools.sh border DIR  the bench's Worker that makes calls over our border, in that folder; after `worker`
 #   tools.sh fuzz 20    cargo-fuzz and a nightly toolchain, then 20 seconds of each fuzz target
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -114,9 +114,9 @@ worker() {
   bundle release/edge_logout.wasm src/edge build
 }
 
-worker_crate() { # output folder
-  cargo build --quiet --release --target wasm32-unknown-unknown --example worker-crate
-  bundle release/examples/worker_crate.wasm tests/bench/contestants/worker-crate "$1"
+border() { # output folder
+  cargo build --quiet --release --target wasm32-unknown-unknown --example border
+  bundle release/examples/border.wasm tests/bench/contestants/border "$1"
 }
 
 # What Rust has made, with its entry and what that imports: index.js and index_bg.wasm.
@@ -128,6 +128,8 @@ bundle() { # wasm, folder of the entry, output folder
     "target/wasm32-unknown-unknown/$1"
   # workerd has no source phase imports; the wasm is a module like any other.
   sed 's/^import source /import /' "$stage/index.js" >"$stage/module.js"
+  # An entry of another folder is like it, and imports the same.
+  cp src/edge/*.js "$stage"
   cp "$2"/*.js "$stage"
   mkdir -p "$3"
   esbuild "$stage/entry.js" --outfile="$3/index.js" --bundle --minify --format=esm --log-level=warning \

@@ -19,7 +19,7 @@ const inRust = (folder) => [
 const modulesOf = {
   floor: () => [['worker.js', 'esModule', `${HERE}/floor.js`]],
   'pass-through': () => [['worker.js', 'esModule', `${HERE}/pass-through.js`]],
-  'worker crate': (output) => inRust(join(output, 'in-rust')),
+  border: (output) => inRust(join(output, 'border-made')),
   stub: () => [['worker.js', 'esModule', `${HERE}/stub.js`]],
   calls: () => [
     ['worker.js', 'esModule', `${HERE}/calls.js`],
@@ -31,7 +31,7 @@ const modulesOf = {
 
 /** The names, in the order in which they take turns. */
 export const NAMES = [
-  'floor', 'pass-through', 'worker crate', 'stub, KV', 'calls, KV', 'ts-jose', 'edge-logout, KV', 'stub, ledger', 'calls, ledger', 'edge-logout, ledger',
+  'floor', 'pass-through', 'stub, KV', 'calls, KV', 'border', 'ts-jose', 'edge-logout, KV', 'stub, ledger', 'calls, ledger', 'edge-logout, ledger',
 ];
 const made = (name) => name.split(',')[0];
 
@@ -48,8 +48,8 @@ export function bundle(output, names) {
     format: 'esm',
     conditions: ['workerd', 'worker', 'browser'],
   });
-  if (!names.includes('worker crate')) return;
-  execFileSync('bash', ['.make/tools.sh', 'worker_crate', join(output, 'in-rust')], { cwd: root, stdio: 'inherit' });
+  if (!names.includes('border')) return;
+  execFileSync('bash', ['.make/tools.sh', 'border', join(output, 'border-made')], { cwd: root, stdio: 'inherit' });
 }
 
 /** Starts one of them. `world` says where OP and app are, and shows a token. */
@@ -68,7 +68,7 @@ export function start(name, { output, kv, world, v8Flags }) {
   const setups = {
     floor: {},
     'pass-through': {},
-    'worker crate': {},
+    border: {},
     stub: asked,
     calls: asked,
     'ts-jose': {

@@ -25,7 +25,7 @@ mkdirSync(output, { recursive: true });
 const names = NAMES.filter((name) => among.test(name));
 bundle(OUTPUT, names);
 const world = await startBackends(NAMES.length);
-const hasKv = (name) => !['floor', 'pass-through', 'worker crate'].includes(name);
+const hasKv = (name) => !['floor', 'pass-through'].includes(name);
 const startOne = (name, v8Flags) => start(name, { output: OUTPUT, kv: world.kvs[NAMES.indexOf(name)], world, v8Flags });
 const apache = among.test('Apache') && isInstalled() && (await startApache({ folder: join(output, 'apache'), world }));
 

@@ -10,8 +10,8 @@ const FORM = { 'content-type': 'application/x-www-form-urlencoded' };
 const PRODUCTS = ['ts-jose', 'edge-logout, KV', 'edge-logout, ledger'];
 /** Who makes their calls, and knows of no tokens. */
 const STUBS = ['stub, KV', 'calls, KV', 'stub, ledger', 'calls, ledger'];
-/** Who passes pages on and knows of no logins. */
-const PROXIES = ['pass-through', 'worker crate'];
+/** Who passes pages on, and knows of no logins. */
+const PROXIES = ['pass-through', 'border'];
 const LOGIN_AT_ONCE = 8;
 
 /** What a stub lists: one session. */
@@ -130,7 +130,7 @@ const bySub = (sessions, count) => ({
 const refused = (what, token, count) => ({
   name: `refused: ${what}`,
   atOnce: 8,
-  contestants: ['floor', 'worker crate', 'calls, KV', 'ts-jose', 'edge-logout, KV'],
+  contestants: ['floor', 'border', 'calls, KV', 'ts-jose', 'edge-logout, KV'],
   prepare: (world) => ({ tokens: Array(count).fill(token(world)) }),
   requests: async (_, world, { tokens }) =>
     tokens.map((token) => ({ method: 'POST', path: PATH, headers: { host: world.origin, ...FORM }, body: form(token) })),
