@@ -1,8 +1,7 @@
 // Time. A request waits for many things, each no longer than it may, and nearly all of them come in time: to set a
 // timer for each and clear it would cost more than what is done in between. So a request has one.
-import { life } from './life.js';
-import { settle } from './module.js';
-import { abandoned, tell } from './promises.js';
+import { workNow } from './life.js';
+import { tellOf } from './promises.js';
 
 /** Milliseconds after which the timer looks what is due: less than most waits, so that it need not be set anew. */
 const LOOK = 1500;
@@ -11,9 +10,8 @@ const LOOK = 1500;
 export class Client {
   /** Until when, by the numbers that the module has given. */
   #waits = new Map();
-  #instanceId;
   #timer;
-  /** `Infinity` while there is neither a timer nor a registration. */
+  /** `Infinity` while there is no timer. */
   #looksAt = Infinity;
   #isAnswered = false;
   #resolve;
@@ -46,13 +44,15 @@ export class Client {
   /** Has the module told when `span` milliseconds have passed. */
   wait(span, number) {
     const now = Date.now();
-    this.#instanceId = life().instanceId;
+    const work = workNow();
+    work.waits.add(number);
     this.#waits.set(number, now + span);
-    this.#lookIn(span, now);
+    this.#lookIn(work, span, now);
   }
 
   /** Nobody waits for it any more. The timer stays: more is likely to come. */
   lift(number) {
+    workNow().waits.delete(number);
     this.#waits.delete(number);
     if (this.#isAnswered && this.#waits.size === 0) this.#stop();
   }
@@ -60,36 +60,33 @@ export class Client {
   #stop() {
     if (this.#looksAt === Infinity) return;
     callOff(this.#timer);
-    abandoned.unregister(this);
     this.#looksAt = Infinity;
   }
 
-  #lookIn(span, now) {
+  #lookIn(work, span, now) {
     const milliseconds = Math.min(span, LOOK);
     const at = now + milliseconds;
     if (this.#looksAt <= at) return;
     this.#stop();
     this.#looksAt = at;
-    const look = () => this.#look();
-    abandoned.register(look, { instanceId: this.#instanceId, numbers: this.#waits.keys() }, this);
     // By number: what stands for a timer may hold what it calls, and the module holds this.
-    this.#timer = Number(setTimeout(look, milliseconds));
+    this.#timer = Number(setTimeout(() => this.#look(work), milliseconds));
   }
 
-  #look() {
+  #look(work) {
     this.#stop();
     const now = Date.now();
     for (const [number, until] of this.#waits) {
       if (until > now) continue;
       try {
-        tell(this.#instanceId, settle, number, undefined, true);
+        tellOf(work, number, undefined, true);
       } catch {
         // It has died of that, as it has told the log. The others are still waited for.
       }
       // An instance that lives has lifted it.
       if (this.#waits.delete(number)) this.#giveUp();
     }
-    if (this.#waits.size > 0) this.#lookIn(Math.min(...this.#waits.values()) - now, now);
+    if (this.#waits.size > 0) this.#lookIn(work, Math.min(...this.#waits.values()) - now, now);
   }
 
   /** The instance has died while it waited: nobody else is left to answer, and nothing goes on. */
@@ -101,10 +98,9 @@ export class Client {
 
 /** Has the module told when `span` milliseconds have passed. Gives the timer's number, which holds nothing. */
 export function after(span, number) {
-  const { instanceId } = life();
-  const over = () => tell(instanceId, settle, number, undefined, true);
-  abandoned.register(over, { instanceId, numbers: [number] });
-  return Number(setTimeout(over, span));
+  const work = workNow();
+  work.waits.add(number);
+  return Number(setTimeout(() => tellOf(work, number, undefined, true), span));
 }
 
 /** Calls a timer off, by its number. */

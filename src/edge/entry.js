@@ -3,8 +3,9 @@
 // objects are made again in that.
 import { env } from 'cloudflare:workers';
 import { Client } from './deadline.js';
-import { alive, isDead, life } from './life.js';
+import { isDead, life } from './life.js';
 import * as module from './module.js';
+import { begin } from './promises.js';
 
 function enter(call, ...given) {
   if (isDead()) {
@@ -12,7 +13,7 @@ function enter(call, ...given) {
     module.__wbg_reset_state();
     life().criticalError = false;
   }
-  return alive(call, ...given);
+  return begin(call, ...given);
 }
 
 module.prepare(env);

@@ -4,14 +4,17 @@
 export const life = () => globalThis.__worker_init_state;
 
 /** Stays so if a call never comes back: where the runtime cuts one off, nothing is unwound. */
-let isInside = false;
+let atWork;
+
+/** The work of the call that the instance is in. */
+export const workNow = () => atWork;
 
 /** Whether the instance must not be called any more. */
-export const isDead = () => isInside || life().criticalError;
+export const isDead = () => atWork !== undefined || life().criticalError;
 
-/** Calls what belongs to the instance, and sees whether it lives. */
-export function alive(call, ...given) {
-  isInside = true;
+/** Calls what belongs to the instance, for some work, and sees whether it lives. */
+export function alive(work, call, ...given) {
+  atWork = work;
   try {
     return call(...given);
   } catch (error) {
@@ -20,6 +23,6 @@ export function alive(call, ...given) {
     life().criticalError = true;
     throw error;
   } finally {
-    isInside = false;
+    atWork = undefined;
   }
 }

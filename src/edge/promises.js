@@ -1,29 +1,52 @@
 // Promises, as the module hears of them. Evaluated together with the module: each calls the other.
-import { alive, isDead, life } from './life.js';
+import { alive, isDead, life, workNow } from './life.js';
 import { forget, goOn, settle } from './module.js';
 
-/** Calls the instance that asked to be called. If it has died, there is nobody to call. */
-export function tell(instanceId, call, ...given) {
-  if (instanceId === life().instanceId && !isDead()) alive(call, ...given);
+/**
+ * What a call of the runtime began, and what it waits for, by the numbers that the module has given. Only those
+ * who will tell the module to go on hold it: of a request that the runtime has given up, nobody does.
+ */
+class Work {
+  instanceId = life().instanceId;
+  waits = new Set();
+
+  constructor() {
+    abandoned.register(this, { ...this });
+  }
 }
 
-/** Of a request that the runtime has given up nothing is called any more: nothing becomes of what was waited for. */
-export const abandoned = new FinalizationRegistry(({ instanceId, numbers }) => {
-  for (const number of numbers) tell(instanceId, forget, number);
+const abandoned = new FinalizationRegistry((work) => {
+  for (const number of work.waits) tell(work, forget, number);
 });
+
+/** Has the instance begin some work. */
+export const begin = (call, ...given) => alive(new Work(), call, ...given);
+
+/** Has the instance that began the work go on with it. If it has died, there is nobody to call. */
+function tell(work, call, ...given) {
+  if (work.instanceId === life().instanceId && !isDead()) alive(work, call, ...given);
+}
+
+/** Tells what has become of a number. */
+export function tellOf(work, number, value, isKept) {
+  work.waits.delete(number);
+  tell(work, settle, number, value, isKept);
+}
 
 /** Has the module told what becomes of a promise, by the number that it has given it. */
 export function hear(promise, number) {
-  const { instanceId } = life();
-  const kept = (value) => tell(instanceId, settle, number, value, true);
-  promise.then(kept, (error) => tell(instanceId, settle, number, error, false));
-  abandoned.register(kept, { instanceId, numbers: [number] });
+  const work = workNow();
+  work.waits.add(number);
+  promise.then(
+    (value) => tellOf(work, number, value, true),
+    (error) => tellOf(work, number, error, false),
+  );
 }
 
 const turn = Promise.resolve();
 
 /** Has the module go on with its work when this turn is over. */
 export function soon() {
-  const { instanceId } = life();
-  turn.then(() => tell(instanceId, goOn));
+  const work = workNow();
+  turn.then(() => tell(work, goOn));
 }

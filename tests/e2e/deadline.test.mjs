@@ -4,7 +4,7 @@ import { mock, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { collected, load } from './support/told.mjs';
 
-const { Client, after, callOff } = await load('deadline.js');
+const { Client, after, begin, callOff } = await load('deadline.js');
 
 /** With time in the test's hand; `heard` is what the module does when it is told of a number. */
 async function withTimers(work, heard) {
@@ -20,6 +20,9 @@ async function withTimers(work, heard) {
   }
 }
 const lifting = (client, number) => client.lift(number);
+/** As the module has it: while it is at work. */
+const waiting = (client, ...waits) => begin(() => waits.forEach(([span, number]) => client.wait(span, number)));
+const lifted = (client, number) => begin(() => client.lift(number));
 
 async function outcome(promise) {
   const pending = Symbol('pending');
@@ -36,8 +39,8 @@ test('nothing is kept of a request that is over', async () => {
     const client = new Client(context);
     const answer = {};
     client.hold();
-    client.wait(60_000, 1);
-    client.lift(1);
+    waiting(client, [60_000, 1]);
+    lifted(client, 1);
     client.answer(isAnswered ? answer : {});
     client.release();
     return [answer, client.answered, client, context].map((kept) => new WeakRef(kept));
@@ -48,8 +51,8 @@ test('nothing is kept of a request that is over', async () => {
 });
 
 test('a time comes, unless it is called off', async () => {
-  after(5, 4);
-  callOff(after(5, 5));
+  begin(after, 5, 4);
+  callOff(begin(after, 5, 5));
   await wait(30);
   assert.deepEqual(globalThis.told, [['settle', 4, undefined, true]]);
   // Of one that was called off nothing will come.
@@ -82,14 +85,14 @@ test('the runtime gives nothing up before it is let, and nothing is held after t
 
 test('where the instance has died, nothing is held any more', () =>
   withTimers(async (timers) => {
-    const [waiting, answered] = [holding(), holding()];
-    for (const { client } of [waiting, answered]) client.wait(2000, 1);
+    const [waiter, answered] = [holding(), holding()];
+    for (const { client } of [waiter, answered]) waiting(client, [2000, 1]);
     answered.client.answer('done');
     globalThis.__worker_init_state.instanceId++;
     timers.tick(2000);
-    const { status } = await outcome(waiting.client.answered);
+    const { status } = await outcome(waiter.client.answered);
     assert.equal(status, 503);
-    assert.deepEqual(await Promise.all([...waiting.held, ...answered.held].map(outcome)), [undefined, undefined]);
+    assert.deepEqual(await Promise.all([...waiter.held, ...answered.held].map(outcome)), [undefined, undefined]);
   }));
 
 test('a client that waits for nothing in particular is never told off', () =>
@@ -100,9 +103,9 @@ test('a client that waits for nothing in particular is never told off', () =>
 
 test('what was lifted cuts nothing, however long the work goes on', () =>
   withTimers(async (timers, client) => {
-    client.wait(10_000, 1);
+    waiting(client, [10_000, 1]);
     timers.tick(9_999);
-    client.lift(1);
+    lifted(client, 1);
     timers.tick(3_600_000);
     assert.equal(await outcome(client.answered), 'pending');
     assert.deepEqual(globalThis.told, []);
@@ -110,9 +113,7 @@ test('what was lifted cuts nothing, however long the work goes on', () =>
 
 test('the module is told of each in its time, and answers itself', () =>
   withTimers(async (timers, client) => {
-    client.wait(10_000, 1);
-    client.wait(2000, 2);
-    client.wait(50, 3);
+    waiting(client, [10_000, 1], [2000, 2], [50, 3]);
     const toldBy = (milliseconds) => {
       timers.tick(milliseconds);
       return globalThis.told.splice(0).map(([name, number]) => `${name} ${number}`);
@@ -131,24 +132,24 @@ test('what comes one after the other in time takes one timer, and an answer ends
   withTimers(async (timers, client) => {
     const [set, clear] = [mock.method(globalThis, 'setTimeout'), mock.method(globalThis, 'clearTimeout')];
     for (const [number, span] of [10_000, 2000, 1900].entries()) {
-      client.wait(span, number);
+      waiting(client, [span, number]);
       timers.tick(100);
-      client.lift(number);
+      lifted(client, number);
     }
     assert.equal(set.mock.callCount(), 1);
     const { result } = set.mock.calls[0];
     client.answer('done');
     assert.equal(clear.mock.calls.at(-1).arguments[0], Number(result));
     // After the answer nothing stays set either.
-    client.wait(4000, 7);
-    client.lift(7);
+    waiting(client, [4000, 7]);
+    lifted(client, 7);
     assert.equal(set.mock.callCount(), 2);
     assert.equal(clear.mock.calls.at(-1).arguments[0], Number(set.mock.calls[1].result));
   }));
 
 test('where the instance has died, somebody answers: 503', () =>
   withTimers(async (timers, client) => {
-    client.wait(2000, 1);
+    waiting(client, [2000, 1]);
     globalThis.__worker_init_state.instanceId++;
     timers.tick(1999);
     assert.equal(await outcome(client.answered), 'pending');
@@ -164,8 +165,7 @@ test('where the instance dies of being told, somebody answers all the same: 503'
     throw new Error('unreachable');
   };
   return withTimers(async (timers, client) => {
-    client.wait(2000, 1);
-    client.wait(2000, 2);
+    waiting(client, [2000, 1], [2000, 2]);
     timers.tick(2000);
     const { status } = await outcome(client.answered);
     assert.equal(status, 503);
@@ -177,7 +177,7 @@ test('where the instance dies of being told, somebody answers all the same: 503'
 
 test('after the answer nobody is told of a death', () =>
   withTimers(async (timers, client) => {
-    client.wait(4000, 1);
+    waiting(client, [4000, 1]);
     client.answer('done');
     globalThis.__worker_init_state.instanceId++;
     timers.tick(3_600_000);
@@ -187,21 +187,23 @@ test('after the answer nobody is told of a death', () =>
 
 test('where there are no timers, as outside of requests, nothing is thrown', () =>
   withTimers((timers, client) => {
-    client.wait(1000, 1);
+    waiting(client, [1000, 1]);
     client.answer('done');
     mock.method(globalThis, 'clearTimeout', () => {
       throw new Error('not within a request');
     });
-    client.lift(1);
+    lifted(client, 1);
     callOff(5);
     assert.equal(clearTimeout.mock.callCount(), 2);
   }));
 
 test('what a request waits for is forgotten when the runtime has given it up, and not before', () =>
   withTimers(async (timers, client) => {
+    // What is left of the tests before.
+    await collected();
+    globalThis.told = [];
     // The first timer is cleared, for what is due before it.
-    client.wait(1000, 1);
-    client.wait(500, 2);
+    waiting(client, [1000, 1], [500, 2]);
     await collected();
     assert.deepEqual(globalThis.told, []);
     // With the runtime's timers goes what they would have called.

@@ -19,7 +19,7 @@ export async function collected() {
   }
 }
 
-/** Imports a file; what the module is told is in `globalThis.told`, and `globalThis.heard` is called with it. */
+/** Imports a file, and what calls the module; what the module is told is in `globalThis.told`, and `globalThis.heard` is called with it. */
 export async function load(name) {
   const folder = mkdtempSync(join(tmpdir(), 'edge-logout-told-'));
   after(() => rmSync(folder, { recursive: true }));
@@ -29,7 +29,9 @@ export async function load(name) {
   writeFileSync(join(folder, 'module.js'), ['forget', 'goOn', 'settle'].map(telling).join(''));
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
   globalThis.__worker_init_state = { instanceId: 1, criticalError: false };
-  return import(pathToFileURL(join(folder, name)).href);
+  const imported = (name) => import(pathToFileURL(join(folder, name)).href);
+  const { begin } = await imported('promises.js');
+  return { begin, ...(await imported(name)) };
 }
 
 beforeEach(() => {
