@@ -216,7 +216,7 @@ async fn perform(
     let order = match unfinished {
         Unfinished::Ending(order) => order,
         Unfinished::Verification(token) => {
-            match verify(world, &app.issuer, token.clone(), world.now(), deadline).await {
+            match verify(world, &app.issuer, &token, world.now(), deadline).await {
                 Ok(token) => Order::of(app, &token),
                 Err(NotVerified::Refused(refusal)) => return Ok(Performed::Refused(refusal)),
                 Err(NotVerified::Unavailable(unavailable)) => {

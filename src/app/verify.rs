@@ -71,7 +71,7 @@ pub async fn login(
     deadline: Timestamp,
 ) -> Result<Attested, NotVerified> {
     let token = id_token::read(token, app, now)?.try_map(IdClaims::into_login)?;
-    let login = verify(world, &app.issuer, token, now, deadline).await?;
+    let login = verify(world, &app.issuer, &token, now, deadline).await?;
     Ok(Attested::of(app, &login))
 }
 
@@ -80,10 +80,10 @@ pub async fn login(
 ///
 /// # Errors
 /// [`NotVerified`].
-pub async fn verify<C>(
+pub async fn verify<C: Clone>(
     world: &impl World,
     issuer: &Issuer,
-    token: Unverified<C>,
+    token: &Unverified<C>,
     arrived: Timestamp,
     deadline: Timestamp,
 ) -> Result<Verified<C>, NotVerified> {
@@ -103,7 +103,7 @@ pub async fn verify<C>(
                 .verifies(token.algorithm(), key, token.signed(), token.signature())
                 .await
             {
-                return Ok(Verified(token.into_claims()));
+                return Ok(Verified(token.claimed().clone()));
             }
         }
         // It may be of a key that is newer than the set: a token without a `kid` cannot say so,

@@ -76,8 +76,8 @@ impl Algorithm {
 
 /// A token whose claims were read and checked, and whose signature nobody has verified yet.
 ///
-/// The claims stay inside until [`Unverified::into_claims`], which only the code that verified
-/// the signature calls (`app::verify`).
+/// What it claims is known by [`Unverified::claimed`]; that it is true, by the code that verified the
+/// signature (`app::verify`).
 #[derive(Clone, Debug)]
 pub struct Unverified<C> {
     claims: C,
@@ -116,12 +116,6 @@ impl<C> Unverified<C> {
     #[must_use]
     pub const fn claimed(&self) -> &C {
         &self.claims
-    }
-
-    /// The claims, once the signature has been verified.
-    #[must_use]
-    pub fn into_claims(self) -> C {
-        self.claims
     }
 
     /// The same token with its claims reduced to what is needed from them.

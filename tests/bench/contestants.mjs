@@ -68,7 +68,7 @@ export function start(name, { output, kv, world, v8Flags }) {
   const setups = {
     floor: {},
     'pass-through': {},
-    border: {},
+    border: asked,
     stub: asked,
     calls: asked,
     'ts-jose': {

@@ -167,7 +167,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
         let now = self.world.now();
         let deadline = now.plus(limits::BACK_CHANNEL_DEADLINE);
         let token = token.map_err(|refusal| self.refused(refusal))?;
-        match verify(self.world, &self.app.issuer, token, now, deadline).await {
+        match verify(self.world, &self.app.issuer, &token, now, deadline).await {
             Ok(login) => Ok(Attested::of(self.app, &login)),
             Err(NotVerified::Refused(refusal)) => Err(self.refused(refusal)),
             Err(NotVerified::Unavailable(unavailable)) => Err(unavailable.into()),

@@ -267,7 +267,7 @@ impl<'a, W: World, B: Backends, D: Desks> Office<'a, W, B, D> {
         let now = self.world.now();
         let read = read_assertion(assertion, access, now).map_err(|_| Failure::Unauthorized)?;
         let deadline = now.plus(limits::BACK_CHANNEL_DEADLINE);
-        match verify(self.world, &access.team, read, now, deadline).await {
+        match verify(self.world, &access.team, &read, now, deadline).await {
             Ok(identity) => Ok(identity.into_inner()),
             Err(NotVerified::Refused(_)) => Err(Failure::Unauthorized),
             Err(NotVerified::Unavailable(unavailable)) => Err(unavailable.into()),

@@ -8,22 +8,30 @@ mod http;
 mod kv;
 #[path = "../../../../src/edge/promises.rs"]
 mod promises;
+#[path = "../../../../src/edge/webcrypto.rs"]
+mod webcrypto;
 
-use std::{pin::pin, time::Duration};
+use std::{cell::OnceCell, pin::pin, rc::Rc, slice, time::Duration};
 
-use futures_util::future::{Either, select};
-use js_sys::Reflect;
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use futures_util::future::{Either, select, try_join};
+use js_sys::{JSON, Reflect};
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
 use web_sys::{Request, Response};
 use worker::Result;
 
 use self::{
     deadline::{Client, Hold},
-    http::{Head, HeaderChanges, Incoming, JSON, NO_STORE, Ready},
+    http::{Head, HeaderChanges, Incoming, NO_STORE, Ready},
 };
 use crate::{
-    app::ports::{Body as _, Kv as _},
-    domain::limits,
+    app::ports::{Body as _, Kv as _, Unavailable},
+    domain::{
+        jwks::{KeySet, PublicKey},
+        jws::Algorithm,
+        limits,
+        refusal::Refusal,
+    },
 };
 
 #[wasm_bindgen]
@@ -36,7 +44,47 @@ const REFUSED: &str =
     r#"{"error":"invalid_request","error_description":"The logout token was not accepted."}"#;
 
 thread_local! {
-    static REFUSAL: Ready = Ready::of(400, Some(REFUSED), &[JSON, NO_STORE]);
+    static REFUSAL: Ready = Ready::of(400, Some(REFUSED), &[http::JSON, NO_STORE]);
+    static DONE: Ready = Ready::of(200, None, &[NO_STORE]);
+    static TOKEN: OnceCell<Option<Rc<Token>>> = const { OnceCell::new() };
+}
+
+/// A token, and the key that signed it: every logout is of this one.
+struct Token {
+    signed: String,
+    signature: Vec<u8>,
+    key: Rc<PublicKey>,
+}
+
+impl Token {
+    fn of(env: &JsValue) -> Option<Self> {
+        let get = |name: &str| Reflect::get(env, &name.into()).ok();
+        let token = get("TOKEN")?.as_string()?;
+        let (signed, signature) = token.rsplit_once('.')?;
+        let key = JSON::stringify(&get("KEY")?).ok()?;
+        let keys = KeySet::parse(format!(r#"{{"keys":[{key}]}}"#).as_bytes()).ok()?;
+        Some(Self {
+            signed: signed.to_owned(),
+            signature: BASE64_URL_SAFE_NO_PAD.decode(signature).ok()?,
+            key: keys.candidates(None, Algorithm::Rs256).pop()?,
+        })
+    }
+
+    async fn verify(env: &JsValue) -> Result<()> {
+        let read = || Self::of(env).map(Rc::new);
+        let token = TOKEN.with(|token| token.get_or_init(read).clone());
+        let token = token.ok_or("no token")?;
+        let Self {
+            signed,
+            signature,
+            key,
+        } = &*token;
+        let verified = webcrypto::verifies(Algorithm::Rs256, key, signed.as_bytes(), signature);
+        verified
+            .await?
+            .then_some(())
+            .ok_or_else(|| "not verified".into())
+    }
 }
 
 /// What every answer is looked at for.
@@ -58,9 +106,9 @@ pub fn serve(request: Request, env: JsValue, client: Client) {
         let answer = if incoming.is_get() {
             page(&incoming, &env, &client).await
         } else {
-            refuse(&incoming, &client).await
+            receive(&incoming, &env, &client).await
         };
-        if let Ok(answer) = answer {
+        if let Ok(answer) = answer.or_else(|_| http::plain(500, "Failed.\n")) {
             client.answer(answer);
         }
     });
@@ -68,10 +116,10 @@ pub fn serve(request: Request, env: JsValue, client: Client) {
 
 async fn page(incoming: &Incoming, env: &JsValue, client: &Client) -> Result<Response> {
     let answer = if incoming.head.header("x-plan").is_some() {
-        let kv: kv::Namespace = Reflect::get(env, &"SESSIONS".into())?.unchecked_into();
-        let key = |folder| format!("{folder}/{}", "h".repeat(43));
-        let keys = ["session", "mark/sid", "mark/sub"].map(key);
-        within(client, limits::GATE_DEADLINE, kv.get_many(&keys)).await;
+        let keys = ["session", "mark/sid", "mark/sub"].map(key_of);
+        let kv = namespace(env)?;
+        let found = within(client, limits::GATE_DEADLINE, kv.get_many(&keys)).await;
+        found.map_err(failed)?;
         let mut changes = HeaderChanges::default();
         changes.set("cookie", incoming.head.header("cookie").unwrap_or_default());
         http::fetch(&changes.to_request(&incoming.request, None)?).await?
@@ -82,21 +130,61 @@ async fn page(incoming: &Incoming, env: &JsValue, client: &Client) -> Result<Res
     Ok(answer)
 }
 
-async fn refuse(incoming: &Incoming, client: &Client) -> Result<Response> {
+fn failed(Unavailable(code): Unavailable) -> worker::Error {
+    code.into()
+}
+
+fn namespace(env: &JsValue) -> Result<kv::Namespace> {
+    Ok(Reflect::get(env, &"SESSIONS".into())?.unchecked_into())
+}
+
+/// As long as a key with a hash and an id.
+fn key_of(folder: &str) -> String {
+    format!("{folder}/{}/{}", "h".repeat(43), "i".repeat(22))
+}
+
+/// What names a list ends its one session, what names none is refused.
+async fn receive(incoming: &Incoming, env: &JsValue, client: &Client) -> Result<Response> {
     let _hold = Hold::of(client);
-    within(
-        client,
-        limits::BODY_DEADLINE,
-        incoming.read(limits::LOGOUT_BODY_BYTES),
-    )
-    .await;
+    let body = incoming.read(limits::LOGOUT_BODY_BYTES);
+    let body = within(client, limits::BODY_DEADLINE, body).await;
+    body.map_err(Refusal::code)?;
+    if let Some(list) = incoming.head.header("x-list") {
+        Token::verify(env).await?;
+        let ending = end(namespace(env)?, list);
+        let ended = within(client, limits::BACK_CHANNEL_DEADLINE, ending).await;
+        ended.map_err(failed)?;
+        log(
+            r#"{"code":"logout_done","app":"SHOP","of":"hhhhhhhhhhhh","matched":1,"later":0,"of_other_subject":0,"unreadable":0,"deferred":false}"#,
+        );
+        return DONE.with(Ready::respond);
+    }
     log(r#"{"code":"token_malformed","class":"refused","app":"SHOP"}"#);
     REFUSAL.with(Ready::respond)
 }
 
+async fn end(kv: kv::Namespace, list: &str) -> Result<(), Unavailable> {
+    const TTL: Duration = Duration::from_mins(736);
+    let mark = async {
+        let mark = key_of("mark");
+        kv.get_many(slice::from_ref(&mark)).await?;
+        kv.put(&mark, "1764000000", None, TTL).await
+    };
+    let metadata = format!(r#"{{"kind":"sid","hash":"{}","due":1}}"#, "h".repeat(43));
+    let pending = key_of("pending");
+    let record = kv.put(&pending, "", Some(&metadata), TTL);
+    try_join(mark, record).await?;
+    for _ in kv.list(list, None).await?.keys {
+        let [session, other, index] = ["session", "by-sub", "by-sid"].map(key_of);
+        kv.delete_then_last([&session, &other], &index).await?;
+    }
+    Ok(())
+}
+
 /// One timer for what is waited for.
-async fn within<T>(client: &Client, span: Duration, work: impl Future<Output = T>) {
-    let Either::Left(_) = select(pin!(work), pin!(client.sleep(span))).await else {
+async fn within<T>(client: &Client, span: Duration, work: impl Future<Output = T>) -> T {
+    let Either::Left((done, _)) = select(pin!(work), pin!(client.sleep(span))).await else {
         unreachable!("what is behind the bench's Workers answers");
     };
+    done
 }

@@ -1,6 +1,7 @@
-//! The calls that edge-logout makes for a page, and for a token that is refused, over its own border between wasm
-//! and JavaScript: the floor of whatever is written in Rust like this. It decides nothing: what edge-logout takes
-//! beyond it is what deciding costs, and what it takes beyond the same calls in JavaScript is the border.
+//! The calls that edge-logout makes for a page, a token that is refused, and a logout in KV alone, over its own
+//! border between wasm and JavaScript: the floor of whatever is written in Rust like this. It decides nothing:
+//! what edge-logout takes beyond it is what deciding costs, and what it takes beyond the same calls in JavaScript
+//! is the border.
 #![cfg(target_arch = "wasm32")]
 #![allow(dead_code, unreachable_pub, reason = "it needs little of the product")]
 
