@@ -6,9 +6,9 @@ use std::{
     rc::Rc,
 };
 
-use js_sys::{JSON, Object, Reflect};
+use js_sys::{JSON, Object, Promise, Reflect};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
-use worker::{AnalyticsEngineDataset, Env, Fetcher, RateLimiter, console_error, console_log};
+use worker::{AnalyticsEngineDataset, Env, console_error, console_log};
 
 use super::{
     codes,
@@ -27,6 +27,21 @@ use crate::{
     },
 };
 
+#[wasm_bindgen]
+extern "C" {
+    /// The files of `www`.
+    pub(super) type Assets;
+
+    #[wasm_bindgen(method, catch)]
+    pub(super) fn fetch(this: &Assets, url: &str) -> Result<Promise, JsValue>;
+
+    /// How often something may be done, by key.
+    pub(super) type RateLimit;
+
+    #[wasm_bindgen(method, catch)]
+    pub(super) fn limit(this: &RateLimit, options: &Object) -> Result<Promise, JsValue>;
+}
+
 /// What an isolate has been given.
 pub(super) struct Bound {
     pub(super) config: Rc<Config>,
@@ -36,8 +51,8 @@ pub(super) struct Bound {
     pub(super) codes: codes::Namespace,
     /// None where they are not bound.
     pub(super) desks: Option<desk::Namespace>,
-    pub(super) assets: Option<Fetcher>,
-    pub(super) limiter: Option<RateLimiter>,
+    pub(super) assets: Option<Assets>,
+    pub(super) limiter: Option<RateLimit>,
     pub(super) dataset: Option<AnalyticsEngineDataset>,
     pub(super) env: Env,
 }
@@ -96,14 +111,15 @@ impl Bound {
             let is_bound = env.durable_object(name).is_ok();
             is_bound.then(|| binding(env, name))?
         };
+        let (has_assets, has_limit) = (env.assets(ASSETS).is_ok(), env.rate_limiter(LIMIT).is_ok());
         let bound = Rc::new(Self {
             config,
             kv: binding(env, "SESSIONS")?,
             ledger: objects(LEDGER).map(ledger::Namespace),
             codes: codes::Namespace(objects(CODES)),
             desks: objects(DESK).map(desk::Namespace),
-            assets: env.assets("ASSETS").ok(),
-            limiter: env.rate_limiter("LOGOUT_LIMIT").ok(),
+            assets: has_assets.then(|| binding(env, ASSETS))?,
+            limiter: has_limit.then(|| binding(env, LIMIT))?,
             dataset: env.analytics_engine("ANALYTICS").ok(),
             env: env.clone(),
         });
@@ -175,6 +191,10 @@ const LEDGER: &str = "LEDGER";
 const CODES: &str = "CODES";
 /// That of the desks.
 const DESK: &str = "DESK";
+/// That of the files of `www`.
+const ASSETS: &str = "ASSETS";
+/// That of the limit for senders of forged tokens.
+const LIMIT: &str = "LOGOUT_LIMIT";
 /// What is told at the start where it is not bound.
 const KV_ALONE: &str = r#"{"code":"ledger_not_bound","guarantee":"a logout takes effect when KV shows it: typically within a minute"}"#;
 

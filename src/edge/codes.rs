@@ -118,7 +118,7 @@ impl Stored {
             Some(record) if runtime::now() < record.until => {
                 objects::set_alarm(&self.storage, record.until)?;
             }
-            _ => self.storage.delete_all().await?,
+            _ => objects::delete_all(&self.storage).await?,
         }
         Ok(())
     }

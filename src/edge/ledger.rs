@@ -120,7 +120,7 @@ impl Stored {
         match next {
             Ok(None) => {
                 // Nothing came in between: the storage lets no event in while it is at work.
-                let gone = self.storage.delete_all().await;
+                let gone = objects::delete_all(&self.storage).await;
                 self.rows.forget();
                 gone?;
             }

@@ -149,6 +149,11 @@ pub(super) fn set_alarm(storage: &Storage, at: Timestamp) -> Result<(), JsValue>
     Ok(())
 }
 
+/// Has the object forget everything, its alarm too.
+pub(super) async fn delete_all(storage: &Storage) -> Result<(), JsValue> {
+    outcome(storage.as_raw().delete_all()).await.map(drop)
+}
+
 fn encode(value: &impl Serialize) -> Option<String> {
     let bytes = postcard::to_allocvec(value).ok()?;
     Some(BASE64_URL_SAFE_NO_PAD.encode(&bytes))

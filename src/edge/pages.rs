@@ -1,11 +1,13 @@
 //! The Worker's own answers: pages of `www` for people, short texts for programs.
 
+use wasm_bindgen::JsCast as _;
 use web_sys::Response;
 use worker::Result;
 
 use super::{
     bindings::Bindings,
     http::{self, Incoming},
+    promises::outcome,
     proxy::{self, Answer, Behind},
 };
 use crate::{
@@ -146,12 +148,7 @@ async fn read(bindings: &Bindings, path: &str) -> Option<String> {
 pub(super) async fn asset(bindings: &Bindings, path: &str) -> Option<Response> {
     // The binding looks at the path alone.
     let url = format!("https://assets.invalid{path}");
-    let response: Response = bindings
-        .assets
-        .as_ref()?
-        .fetch(url, None)
-        .await
-        .ok()?
-        .into();
+    let answer = outcome(bindings.assets.as_ref()?.fetch(&url)).await.ok()?;
+    let response: Response = answer.unchecked_into();
     (response.status() == 200).then_some(response)
 }

@@ -1,6 +1,6 @@
 // Promises, as the module hears of them. Evaluated together with the module: each calls the other.
 import { alive, isDead, life, workNow } from './life.js';
-import { forget, goOn, settle } from './module.js';
+import { forget, settle } from './module.js';
 
 /**
  * What a call of the runtime began, and what it waits for, by the numbers that the module has given. Only those
@@ -41,12 +41,4 @@ export function hear(promise, number) {
     (value) => tellOf(work, number, value, true),
     (error) => tellOf(work, number, error, false),
   );
-}
-
-const turn = Promise.resolve();
-
-/** Has the module go on with its work when this turn is over. */
-export function soon() {
-  const work = workNow();
-  turn.then(() => tell(work, goOn));
 }

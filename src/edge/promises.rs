@@ -16,7 +16,6 @@ use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 #[wasm_bindgen(raw_module = "./promises.js")]
 extern "C" {
     fn hear(promise: &Promise, number: u32);
-    fn soon();
 }
 
 #[wasm_bindgen]
@@ -86,7 +85,7 @@ thread_local! {
     static TASKS: RefCell<Numbered<Option<Task>>> = const { RefCell::new(Numbered::new()) };
     static READY: RefCell<VecDeque<Arc<Number>>> = RefCell::default();
     static PROMISES: RefCell<Numbered<State>> = const { RefCell::new(Numbered::new()) };
-    /// Whether somebody looks at `READY` before this turn ends, or in one that is to come.
+    /// Whether somebody looks at `READY` before the call of the module ends.
     static IS_AT_WORK: Cell<bool> = const { Cell::new(false) };
 }
 
@@ -101,11 +100,10 @@ impl Drop for Number {
 }
 
 impl Wake for Number {
+    /// The module is at work then: [`settle`] wakes what waited, and work may wake its own parts. A promise that
+    /// somebody else waits by would wake it at another time, as nobody's work: see `.clippy.toml`.
     fn wake(self: Arc<Self>) {
         READY.with_borrow_mut(|ready| ready.push_back(self));
-        if !IS_AT_WORK.replace(true) {
-            soon();
-        }
     }
 }
 
@@ -119,10 +117,7 @@ pub(super) fn spawn(work: impl Future<Output = ()> + 'static) {
     }
 }
 
-/// What the turn of the module's is for.
-#[wasm_bindgen(js_name = goOn)]
-#[expect(unreachable_pub, reason = "it is what the module exports")]
-pub fn go_on() {
+fn go_on() {
     while let Some(number) = READY.with_borrow_mut(VecDeque::pop_front) {
         // Taken out meanwhile: it may begin other work.
         let task = TASKS.with_borrow_mut(|tasks| tasks.get(number.0)?.take());

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use js_sys::{Object, Reflect};
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::{AbortSignal, Headers, RequestCache, RequestInit, RequestRedirect};
 use worker::AnalyticsEngineDataPointBuilder;
@@ -14,7 +15,9 @@ use worker::AnalyticsEngineDataPointBuilder;
 use super::{
     bindings::Bound,
     deadline::{self, Client},
-    http, webcrypto,
+    http,
+    promises::outcome,
+    webcrypto,
 };
 use crate::{
     app::{
@@ -164,9 +167,12 @@ impl World for Runtime {
         let Some(limiter) = &self.bound.limiter else {
             return Ok(true);
         };
-        let outcome = limiter.limit(sender.to_string()).await;
-        let outcome = outcome.map_err(|_| Unavailable("rate_limit_failed"))?;
-        Ok(outcome.success)
+        let failed = |_| Unavailable("rate_limit_failed");
+        let options = Object::new();
+        Reflect::set(&options, &"key".into(), &sender.to_string().into()).map_err(failed)?;
+        let answer = outcome(limiter.limit(&options)).await.map_err(failed)?;
+        let success = Reflect::get(&answer, &"success".into()).map_err(failed)?;
+        Ok(success.is_truthy())
     }
 
     fn is_news(&self, fact: String) -> bool {

@@ -42,6 +42,8 @@ test('a record deletes itself when its minute is over', async () => {
     assert.ok(Date.now() < end, 'it is still there');
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
+  world.app = (_, res) => res.end('page');
+  assert.equal((await world.request('/shop/page')).status, 200, 'and the isolate goes on');
 });
 
 test('a code that no callback brought leaves no record', async () => {

@@ -4,7 +4,7 @@ import { mock, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { collected, load } from './support/told.mjs';
 
-const { Client, after, begin, callOff } = await load('deadline.js');
+const { Client, after, alive, begin, callOff, workNow } = await load('deadline.js');
 
 /** With time in the test's hand; `heard` is what the module does when it is told of a number. */
 async function withTimers(work, heard) {
@@ -20,9 +20,14 @@ async function withTimers(work, heard) {
   }
 }
 const lifting = (client, number) => client.lift(number);
-/** As the module has it: while it is at work. */
-const waiting = (client, ...waits) => begin(() => waits.forEach(([span, number]) => client.wait(span, number)));
-const lifted = (client, number) => begin(() => client.lift(number));
+/** As the module has it: at the work of that client's request. */
+const works = new WeakMap();
+function atWork(client, call) {
+  if (!works.has(client)) works.set(client, begin(workNow));
+  alive(works.get(client), call);
+}
+const waiting = (client, ...waits) => atWork(client, () => waits.forEach(([span, number]) => client.wait(span, number)));
+const lifted = (client, number) => atWork(client, () => client.lift(number));
 
 async function outcome(promise) {
   const pending = Symbol('pending');
@@ -199,11 +204,9 @@ test('where there are no timers, as outside of requests, nothing is thrown', () 
 
 test('what a request waits for is forgotten when the runtime has given it up, and not before', () =>
   withTimers(async (timers, client) => {
-    // What is left of the tests before.
-    await collected();
-    globalThis.told = [];
     // The first timer is cleared, for what is due before it.
     waiting(client, [1000, 1], [500, 2]);
+    works.delete(client);
     await collected();
     assert.deepEqual(globalThis.told, []);
     // With the runtime's timers goes what they would have called.

@@ -1,10 +1,9 @@
 // What the module hears of promises and timers (src/edge/promises.js), by itself.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setTimeout as wait } from 'node:timers/promises';
 import { collected, load } from './support/told.mjs';
 
-const { begin, hear, soon } = await load('promises.js');
+const { begin, hear } = await load('promises.js');
 
 /** What is told when everything has been collected that nobody holds. */
 async function toldAfterCollecting() {
@@ -34,25 +33,23 @@ test('work that nobody can have go on any more is forgotten, work that somebody 
   assert.deepEqual(await toldAfterCollecting(), [['settle', 3, 'at last', true], ['forget', 4]]);
 });
 
-test('work goes on as the work that it is', async () => {
-  const { promise, resolve } = Promise.withResolvers();
-  globalThis.heard = (number) => {
-    if (number === 11) hear(promise, 12);
-    if (number === 12) soon();
-  };
-  begin(hear, Promise.resolve(), 11);
-  assert.deepEqual(await toldAfterCollecting(), [['settle', 11, undefined, true]]);
-  resolve();
-  assert.deepEqual((await toldAfterCollecting()).slice(1), [['settle', 12, undefined, true], ['goOn']]);
+test('work that goes on waits for more as the work that it is', async () => {
+  const later = Promise.withResolvers();
+  globalThis.heard = (number) => number === 11 && hear(later.promise, 13);
+  begin(() => {
+    hear(Promise.resolve(), 11);
+    hear(new Promise(() => {}), 12);
+  });
+  assert.deepEqual(await toldAfterCollecting(), [['settle', 11, undefined, true]], 'of 12 may still be told, with 13');
+  later.resolve();
+  assert.deepEqual((await toldAfterCollecting()).slice(1), [['settle', 13, undefined, true], ['forget', 12]]);
 });
 
 test('an instance that has died is told nothing, nor is the next one', async () => {
   begin(hear, Promise.resolve(), 6);
   begin(hear, new Promise(() => {}), 7);
-  begin(soon);
   globalThis.__worker_init_state.instanceId++;
   assert.deepEqual(await toldAfterCollecting(), []);
-  begin(soon);
-  await wait();
-  assert.deepEqual(globalThis.told, [['goOn']]);
+  begin(hear, Promise.resolve(), 8);
+  assert.deepEqual(await toldAfterCollecting(), [['settle', 8, undefined, true]]);
 });

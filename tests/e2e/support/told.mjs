@@ -19,19 +19,19 @@ export async function collected() {
   }
 }
 
-/** Imports a file, and what calls the module; what the module is told is in `globalThis.told`, and `globalThis.heard` is called with it. */
+/** Imports a file, and those that count the module's calls; what the module is told is in `globalThis.told`, and `globalThis.heard` is called with it. */
 export async function load(name) {
   const folder = mkdtempSync(join(tmpdir(), 'edge-logout-told-'));
   after(() => rmSync(folder, { recursive: true }));
   const source = (name) => fileURLToPath(new URL(`../../../src/edge/${name}`, import.meta.url));
   for (const name of ['life.js', 'promises.js', 'deadline.js']) copyFileSync(source(name), join(folder, name));
   const telling = (name) => `export const ${name} = (...told) => (globalThis.told.push(['${name}', ...told]), globalThis.heard?.(...told));\n`;
-  writeFileSync(join(folder, 'module.js'), ['forget', 'goOn', 'settle'].map(telling).join(''));
+  writeFileSync(join(folder, 'module.js'), ['forget', 'settle'].map(telling).join(''));
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
   globalThis.__worker_init_state = { instanceId: 1, criticalError: false };
   const imported = (name) => import(pathToFileURL(join(folder, name)).href);
-  const { begin } = await imported('promises.js');
-  return { begin, ...(await imported(name)) };
+  const [{ alive, workNow }, { begin }, its] = await Promise.all(['life.js', 'promises.js', name].map(imported));
+  return { alive, begin, workNow, ...its };
 }
 
 beforeEach(() => {
