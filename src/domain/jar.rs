@@ -89,8 +89,8 @@ impl Sealed {
 }
 
 impl Jar {
-    /// Opens the seals in a `Cookie` header, those that are not `known` yet. What claims to be a seal and does not open is
-    /// withheld, and so is a session cookie that is not sealed.
+    /// Opens the seals in a `Cookie` header, those that are not `known` yet. What claims to be a seal and does not
+    /// open is withheld, and so is a session cookie that is not sealed.
     #[must_use]
     pub fn open(
         config: &Config,

@@ -13,7 +13,7 @@ use super::{
     seal::{self, Contents},
 };
 
-/// What is known of the seals of one configuration: it says nothing of whether a session lives.
+/// What is known of the seals of one configuration, which is all that an isolate ever sees. It says nothing of whether a session lives.
 #[derive(Debug, Default)]
 pub struct Opened {
     /// By a hash of its value's end.
@@ -22,6 +22,8 @@ pub struct Opened {
     bytes: usize,
 }
 
+/// Bytes that each takes beside its texts, about.
+const BESIDE_TEXTS: usize = 512;
 /// Letters that hold the tag of a seal.
 const TAG_LENGTH: usize = 22;
 
@@ -43,7 +45,7 @@ impl Opened {
         name: &str,
         value: &str,
     ) -> Option<Rc<Contents>> {
-        // Its end alone, which holds the tag: no two seals share that.
+        // Its end alone, which holds the tag: two seals hardly ever share that.
         let end = value.len().saturating_sub(TAG_LENGTH);
         let hash = self.hasher.hash_one(value.get(end..));
         let is_it = |known: &&Known| {
@@ -66,15 +68,21 @@ impl Opened {
     /// When there are too many, all others are forgotten.
     fn keep(&mut self, hash: u64, known: Known) {
         // What it holds is in the value, once more.
-        let bytes = known.value.len().saturating_mul(2);
+        let texts = known
+            .value
+            .len()
+            .saturating_mul(2)
+            .saturating_add(known.name.len());
+        let bytes = texts.saturating_add(BESIDE_TEXTS);
+        if bytes > limits::OPENED_BYTES {
+            return;
+        }
         if self.bytes.saturating_add(bytes) > limits::OPENED_BYTES {
             self.known.clear();
             self.bytes = 0;
         }
-        if bytes <= limits::OPENED_BYTES {
-            self.bytes = self.bytes.saturating_add(bytes);
-            self.known.insert(hash, known);
-        }
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.known.insert(hash, known);
     }
 }
 
@@ -168,7 +176,7 @@ mod tests {
             let kept: usize = opened
                 .known
                 .values()
-                .map(|known| 2 * known.value.len())
+                .map(|known| 2 * known.value.len() + known.name.len() + BESIDE_TEXTS)
                 .sum();
             assert_eq!(opened.bytes, kept);
             assert!(kept <= limits::OPENED_BYTES);
