@@ -218,9 +218,9 @@ const stream = (isUpload, count) => ({
  * Rounds are long enough that for most of each the processor's caches hold the contestant's code, and there are many:
  * what disturbs the machine lasts for seconds, and contestants are compared within a round.
  * `times` is how many of them there are for one of the slowest; `warmUp` how many before those that count: as many as
- * it takes until V8 has compiled what is run all the time, which for wasm it does after some ten thousand requests.
- * That turns out some percent better in one process than in
- * the next of the same Worker: of what is soon warm there are several `starts`, among which the rounds are divided.
+ * it takes until V8 has compiled what is run all the time, which of wasm takes many thousands of requests.
+ * That turns out some percent better in one process than in the next of the same Worker: of what is soon warm there
+ * are several `starts`, among which the rounds are divided.
  */
 export function work(share = 1) {
   const some = (count) => Math.max(1, Math.round(count * share));
