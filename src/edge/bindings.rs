@@ -111,15 +111,16 @@ impl Bound {
             let is_bound = env.durable_object(name).is_ok();
             is_bound.then(|| binding(env, name))?
         };
-        let (has_assets, has_limit) = (env.assets(ASSETS).is_ok(), env.rate_limiter(LIMIT).is_ok());
+        let has_assets = env.assets(ASSETS).is_ok();
+        let has_limit = env.rate_limiter(LIMIT).is_ok();
         let bound = Rc::new(Self {
             config,
             kv: binding(env, "SESSIONS")?,
             ledger: objects(LEDGER).map(ledger::Namespace),
             codes: codes::Namespace(objects(CODES)),
             desks: objects(DESK).map(desk::Namespace),
-            assets: has_assets.then(|| binding(env, ASSETS))?,
-            limiter: has_limit.then(|| binding(env, LIMIT))?,
+            assets: has_assets.then(|| binding(env, ASSETS)).flatten(),
+            limiter: has_limit.then(|| binding(env, LIMIT)).flatten(),
             dataset: env.analytics_engine("ANALYTICS").ok(),
             env: env.clone(),
         });
