@@ -219,15 +219,15 @@ const stream = (isUpload, count) => ({
  * what disturbs the machine lasts for seconds, and contestants are compared within a round.
  * `times` is how many of them there are for one of the slowest; `warmUp` how many before those that count: as many as
  * it takes until V8 has compiled what is run all the time, which of wasm takes many thousands of requests.
- * That turns out some percent better in one process than in the next of the same Worker: of what is soon warm there
- * are several `starts`, among which the rounds are divided.
+ * That turns out some percent better in one process than in the next of the same Worker: there are several `starts`,
+ * among which the rounds are divided.
  */
 export function work(share = 1) {
   const some = (count) => Math.max(1, Math.round(count * share));
   const foreign = (world) => world.logoutToken({ sid: 'somebody', aud: 'another' });
   return [
     {
-      starts: 1,
+      starts: 3,
       rows: [
         { times: 5, warmUp: some(120), ...bySid('logout by sid', some(56), 8) },
         { times: 3, warmUp: 1, ...bySid('burst of 50 logouts by sid', 50, 50) },
