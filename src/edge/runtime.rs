@@ -172,7 +172,7 @@ impl World for Runtime {
         Reflect::set(&options, &"key".into(), &sender.to_string().into()).map_err(failed)?;
         let answer = outcome(limiter.limit(&options)).await.map_err(failed)?;
         let success = Reflect::get(&answer, &"success".into()).map_err(failed)?;
-        Ok(success.is_truthy())
+        success.as_bool().ok_or(Unavailable("rate_limit_failed"))
     }
 
     fn is_news(&self, fact: String) -> bool {
