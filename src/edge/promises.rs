@@ -76,7 +76,8 @@ impl<T> Numbered<T> {
 }
 
 enum State {
-    Pending(Option<Waker>),
+    /// With what waits for it, and the number of the task that does.
+    Pending(Option<(Waker, u32)>),
     Settled(Result<JsValue, JsValue>),
 }
 
@@ -85,6 +86,8 @@ thread_local! {
     static TASKS: RefCell<Numbered<Option<Task>>> = const { RefCell::new(Numbered::new()) };
     static READY: RefCell<VecDeque<Arc<Number>>> = RefCell::default();
     static PROMISES: RefCell<Numbered<State>> = const { RefCell::new(Numbered::new()) };
+    /// The task that is at work.
+    static CURRENT: Cell<u32> = const { Cell::new(0) };
     /// Whether somebody looks at `READY` before the call of the module ends.
     static IS_AT_WORK: Cell<bool> = const { Cell::new(false) };
 }
@@ -124,6 +127,7 @@ fn go_on() {
         let Some(mut task) = task else {
             continue;
         };
+        CURRENT.set(number.0);
         let waker = Waker::from(number.clone());
         let polled = task.as_mut().poll(&mut Context::from_waker(&waker));
         if polled.is_pending() {
@@ -145,7 +149,7 @@ pub fn settle(number: u32, value: JsValue, is_kept: bool) {
     let before = PROMISES.with_borrow_mut(|promises| {
         Some(mem::replace(promises.get(number)?, State::Settled(outcome)))
     });
-    let Some(State::Pending(Some(waker))) = before else {
+    let Some(State::Pending(Some((waker, _)))) = before else {
         return;
     };
     let is_first = !IS_AT_WORK.replace(true);
@@ -155,11 +159,15 @@ pub fn settle(number: u32, value: JsValue, is_kept: bool) {
     }
 }
 
-/// Nothing will become of a promise.
+/// Nothing will become of a promise, nor of the task that waits for it: its parts may hold each other.
 #[wasm_bindgen]
 #[expect(unreachable_pub, reason = "it is what the module exports")]
 pub fn forget(number: u32) {
-    drop(PROMISES.with_borrow_mut(|promises| promises.take(number)));
+    let forgotten = PROMISES.with_borrow_mut(|promises| promises.take(number));
+    if let Some(State::Pending(Some((_, task)))) = &forgotten {
+        // Dropped outside: it may hold anything.
+        drop(TASKS.with_borrow_mut(|tasks| tasks.take(*task)));
+    }
 }
 
 /// What will become of a promise, or a timer.
@@ -182,7 +190,7 @@ impl Future for Outcome {
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         PROMISES.with_borrow_mut(|promises| {
             if let Some(State::Pending(waker)) = promises.get(self.0) {
-                *waker = Some(context.waker().clone());
+                *waker = Some((context.waker().clone(), CURRENT.get()));
                 return Poll::Pending;
             }
             match promises.take(self.0) {
