@@ -48,6 +48,10 @@ class Namespace {
     if (folder?.delete(name) && folder.size === 0) this.#folders.delete(name.slice(0, name.lastIndexOf('/') + 1));
   }
 
+  clear() {
+    this.#folders.clear();
+  }
+
   /** How many keys begin like that. */
   size(beginning) {
     const folders = [...this.#folders].filter(([prefix]) => prefix.startsWith(beginning));
@@ -147,6 +151,7 @@ const orders = {
     namespaces[kv].calls = {};
     return calls;
   },
+  clear: ({ kv }) => namespaces[kv].clear(),
   size: ({ kv, beginning }) => namespaces[kv].size(beginning),
   put: ({ kv, entries }) => entries.forEach((entry) => namespaces[kv].put(...entry)),
 };

@@ -33,7 +33,10 @@ const apache = among.test('Apache') && isInstalled() && (await startApache({ fol
 async function startThose(rows) {
   const started = new Map();
   for (const name of names.filter((name) => rows.some(({ contestants }) => contestants.includes(name)))) {
-    started.set(name, { ...(await startOne(name)), name, kv: hasKv(name) ? NAMES.indexOf(name) : undefined });
+    const kv = hasKv(name) ? NAMES.indexOf(name) : undefined;
+    // Of logouts of very many sessions a cron run would delete the rest, and none comes.
+    if (kv !== undefined) await world.tell('clear', { kv });
+    started.set(name, { ...(await startOne(name)), name, kv });
   }
   if (apache) started.set('Apache', { ...apache, name: 'Apache', host: new URL(apache.url).host });
   return started;
