@@ -13,7 +13,8 @@ use super::{
     seal::{self, Contents},
 };
 
-/// What is known of the seals of one configuration, which is all that an isolate ever sees. It says nothing of whether a session lives.
+/// What is known of the seals of one configuration, which is all that an isolate ever sees. It says nothing of
+/// whether a session lives.
 #[derive(Debug, Default)]
 pub struct Opened {
     /// By a hash of its value's end.
@@ -179,7 +180,9 @@ mod tests {
             assert!(contents.is_some());
             let texts = |known: &Known| known.value.len() + known.contents.value.len();
             let kept: usize = opened.known.values().map(texts).sum();
-            assert!((kept..=limits::OPENED_BYTES).contains(&opened.bytes));
+            let counted: usize = opened.known.values().map(Known::bytes).sum();
+            assert_eq!(opened.bytes, counted);
+            assert!((kept..=limits::OPENED_BYTES).contains(&counted));
             most = most.max(opened.known.len());
         }
         assert!((300..1000).contains(&most), "{most}");

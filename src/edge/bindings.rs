@@ -108,19 +108,21 @@ impl Bound {
             return None;
         }
         let objects = |name| {
-            let is_bound = env.durable_object(name).is_ok();
-            is_bound.then(|| binding(env, name))?
+            env.durable_object(name)
+                .ok()
+                .and_then(|_| binding(env, name))
         };
-        let has_assets = env.assets(ASSETS).is_ok();
-        let has_limit = env.rate_limiter(LIMIT).is_ok();
         let bound = Rc::new(Self {
             config,
             kv: binding(env, "SESSIONS")?,
             ledger: objects(LEDGER).map(ledger::Namespace),
             codes: codes::Namespace(objects(CODES)),
             desks: objects(DESK).map(desk::Namespace),
-            assets: has_assets.then(|| binding(env, ASSETS)).flatten(),
-            limiter: has_limit.then(|| binding(env, LIMIT)).flatten(),
+            assets: env.assets(ASSETS).ok().and_then(|_| binding(env, ASSETS)),
+            limiter: env
+                .rate_limiter(LIMIT)
+                .ok()
+                .and_then(|_| binding(env, LIMIT)),
             dataset: env.analytics_engine("ANALYTICS").ok(),
             env: env.clone(),
         });

@@ -167,12 +167,12 @@ impl World for Runtime {
         let Some(limiter) = &self.bound.limiter else {
             return Ok(true);
         };
-        let failed = |_| Unavailable("rate_limit_failed");
+        let failed = Unavailable("rate_limit_failed");
         let options = Object::new();
-        Reflect::set(&options, &"key".into(), &sender.to_string().into()).map_err(failed)?;
-        let answer = outcome(limiter.limit(&options)).await.map_err(failed)?;
-        let success = Reflect::get(&answer, &"success".into()).map_err(failed)?;
-        success.as_bool().ok_or(Unavailable("rate_limit_failed"))
+        Reflect::set(&options, &"key".into(), &sender.to_string().into()).map_err(|_| failed)?;
+        let answer = outcome(limiter.limit(&options)).await.map_err(|_| failed)?;
+        let success = Reflect::get(&answer, &"success".into()).map_err(|_| failed)?;
+        success.as_bool().ok_or(failed)
     }
 
     fn is_news(&self, fact: String) -> bool {

@@ -19,7 +19,10 @@ export async function collected() {
   }
 }
 
-/** Imports a file, and those that count the module's calls; what the module is told is in `globalThis.told`, and `globalThis.heard` is called with it. */
+/**
+ * Imports a file, with what begins work of the module. What the module is told is in `globalThis.told`, and
+ * `globalThis.heard` is called with it.
+ */
 export async function load(name) {
   const folder = mkdtempSync(join(tmpdir(), 'edge-logout-told-'));
   after(() => rmSync(folder, { recursive: true }));
