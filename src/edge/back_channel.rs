@@ -9,7 +9,7 @@ use worker::Result;
 use super::{
     bindings::Bindings,
     deadline::{Client, Hold},
-    http::{Incoming, JSON, NO_STORE, Ready},
+    http::{Content, Incoming, JSON, NO_STORE, Names, Ready},
 };
 use crate::{
     app::{
@@ -30,15 +30,17 @@ pub(super) async fn receive(
     incoming: &Incoming,
 ) -> Result<Option<Response>> {
     let _hold = Hold::of(client);
+    let head = HEADERS.with(|names| incoming.some(names));
+    let header = |name| head.header(name).map(str::to_owned);
     let delivery = Delivery {
-        method: incoming.head.method().to_owned(),
-        content_type: incoming.header("content-type"),
-        content_encoding: incoming.header("content-encoding"),
+        method: incoming.method.clone(),
+        content_type: header("content-type"),
+        content_encoding: header("content-encoding"),
         sender: Sender {
-            address: incoming.header("cf-connecting-ip"),
-            worker: incoming.header("cf-worker"),
+            address: header("cf-connecting-ip"),
+            worker: header("cf-worker"),
         },
-        body: incoming,
+        body: Content::of(&incoming.request, &head),
     };
     let (world, sessions) = (&bindings.world, bindings.sessions(app));
     let (answer, unfinished) = logout::receive(world, &sessions, app, delivery).await;
@@ -65,6 +67,8 @@ const REFUSED: &str =
 const UNAVAILABLE: &str = r#"{"error":"temporarily_unavailable","error_description":"Please send the logout token again."}"#;
 
 thread_local! {
+    /// What is asked of a delivery.
+    static HEADERS: Names = Names::of(&["content-type", "content-encoding", "content-length", "cf-connecting-ip", "cf-worker"]);
     // The answers of Back-Channel Logout 1.0 section 2.8: fixed texts, never stored.
     static DONE: Ready = Ready::of(200, None, &[NO_STORE]);
     static REFUSAL: Ready = Ready::of(400, Some(REFUSED), &[JSON, NO_STORE]);

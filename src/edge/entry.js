@@ -21,7 +21,7 @@ module.prepare(env);
 export default {
   fetch(request, env, context) {
     const client = new Client(context);
-    enter(module.fetch, request, env, client);
+    enter(module.fetch, request, request.method, request.url, env, client);
     return client.answered;
   },
   scheduled: (_, env) => enter(module.scheduled, env),

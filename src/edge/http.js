@@ -9,15 +9,37 @@ function linesOf(headers) {
   return lines;
 }
 
-/** Method and URL, then name and value of every header, a line each. */
-export const requestHead = ({ method, url, headers }) => `${method}\n${url}\n${linesOf(headers)}`;
+/** Name and value of every header, a line each. */
+export const requestHead = ({ headers }) => linesOf(headers);
+
+const encoder = new TextEncoder();
+
+/** Writes them into memory of the module's. Gives the number of bytes, or nothing if there is no room. */
+export function writeRequestHead(request, memory) {
+  const head = requestHead(request);
+  const { read, written } = encoder.encodeInto(head, memory);
+  if (read === head.length) return written;
+}
+
+/** As many names as there are lines. */
+export const namesOf = (lines) => lines.split('\n');
+
+/** Name and value of those headers of these names that there are: to ask for a few costs less than to look at all. */
+export function someOf({ headers }, names) {
+  let lines = '';
+  for (const name of names) {
+    const value = headers.get(name);
+    if (value !== null) lines += `${name}\n${value}\n`;
+  }
+  return lines;
+}
 
 /** The headers for which answers are looked at: told with the bindings, before any request is served. */
 let telling;
 
-/** Has answers looked at for these headers, a line each. */
+/** Has answers looked at for these headers. */
 export function listenFor(names) {
-  telling = names.split('\n');
+  telling = names;
 }
 
 /** Name and value of every header, a line each; nothing, where none is listened for: most answers. */

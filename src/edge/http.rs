@@ -1,6 +1,6 @@
 //! Requests and answers in the runtime's own types: the `worker` crate's would rebuild them.
 
-use std::rc::Rc;
+use std::cell::{OnceCell, RefCell};
 
 use js_sys::{ArrayBuffer, Promise, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
@@ -23,11 +23,24 @@ extern "C" {
     #[wasm_bindgen(js_name = requestHead)]
     fn request_head(request: &Request) -> String;
 
+    /// In place of bindgen's copying, which looks at each character: of a cookie there are a thousand.
+    #[wasm_bindgen(js_name = writeRequestHead)]
+    fn write_request_head(request: &Request, memory: &mut [u8]) -> Option<usize>;
+
+    /// Names of headers, lower case.
+    pub(super) type Names;
+
+    #[wasm_bindgen(js_name = namesOf)]
+    fn names_of(lines: &str) -> Names;
+
+    #[wasm_bindgen(js_name = someOf)]
+    fn some_of(request: &Request, names: &Names) -> String;
+
     #[wasm_bindgen(js_name = answerHead)]
     fn answer_head(answer: &Response) -> Option<String>;
 
     #[wasm_bindgen(js_name = listenFor)]
-    fn listen_for(names: &str);
+    fn listen_for(names: &Names);
 
     #[wasm_bindgen(js_name = requestWith, catch)]
     fn request_with(
@@ -72,55 +85,88 @@ pub(super) async fn fetch_url(url: &str, init: &RequestInit) -> Result<Response,
 
 /// Has answers looked at for headers of these names.
 pub(super) fn listen(names: &[&str]) {
-    listen_for(&names.join("\n"));
+    listen_for(&Names::of(names));
 }
 
-/// A request, and its head.
-#[derive(Clone)]
+impl Names {
+    pub(super) fn of(names: &[&str]) -> Self {
+        names_of(&names.join("\n"))
+    }
+}
+
+/// A request.
 pub(super) struct Incoming {
     pub(super) request: Request,
-    pub(super) head: Rc<Head>,
+    pub(super) method: String,
+    pub(super) url: String,
+    /// Read when it is first looked at.
+    head: OnceCell<Head>,
 }
 
 impl Incoming {
-    pub(super) fn of(request: Request) -> Self {
-        let head = Rc::new(Head::of(request_head(&request), 2));
-        Self { request, head }
+    pub(super) const fn of(request: Request, method: String, url: String) -> Self {
+        let head = OnceCell::new();
+        Self {
+            request,
+            method,
+            url,
+            head,
+        }
     }
 
     /// Whether it asks for a page or a file.
     pub(super) fn is_get(&self) -> bool {
-        matches!(self.head.method(), "GET" | "HEAD")
+        matches!(self.method.as_str(), "GET" | "HEAD")
     }
 
-    /// A header's value, owned.
-    pub(super) fn header(&self, name: &str) -> Option<String> {
-        self.head.header(name).map(str::to_owned)
+    /// Its headers.
+    pub(super) fn head(&self) -> &Head {
+        self.head.get_or_init(|| Head::of_request(&self.request))
+    }
+
+    /// Its headers of these names.
+    pub(super) fn some(&self, names: &Names) -> Head {
+        Head::of(some_of(&self.request, names))
+    }
+
+    /// Its body.
+    pub(super) fn body(&self) -> Content<'_> {
+        Content::of(&self.request, self.head())
     }
 }
 
-/// What stands before the body of a request or an answer.
+/// Header fields of a request or an answer.
 pub(super) struct Head {
     text: String,
     /// Where its lines end.
     ends: Vec<usize>,
-    /// Lines that are no headers.
-    first: usize,
+}
+
+thread_local! {
+    /// Room for all but very long heads.
+    static ROOM: RefCell<[u8; 8192]> = const { RefCell::new([0; 8192]) };
 }
 
 impl Head {
-    fn of(text: String, first: usize) -> Self {
-        let ends = text.match_indices('\n').map(|(end, _)| end);
+    fn of_request(request: &Request) -> Self {
+        let written = ROOM.with_borrow_mut(|room| {
+            let length = write_request_head(request, room)?;
+            str::from_utf8(room.get(..length)?).ok().map(str::to_owned)
+        });
+        Self::of(written.unwrap_or_else(|| request_head(request)))
+    }
+
+    fn of(text: String) -> Self {
+        let ends = memchr::memchr_iter(b'\n', text.as_bytes());
         Self {
             ends: ends.chain([text.len()]).collect(),
             text,
-            first,
         }
     }
 
     /// `None` of an answer without any of the headers that are listened for.
     pub(super) fn of_answer(answer: &Response) -> Option<Self> {
-        Some(Self::of(answer_head(answer)?, 0))
+        Some(Self::of(answer_head(answer)?))
     }
 
     fn line(&self, number: usize) -> Option<&str> {
@@ -131,19 +177,9 @@ impl Head {
         self.text.get(start..*self.ends.get(number)?)
     }
 
-    /// The method of a request.
-    pub(super) fn method(&self) -> &str {
-        self.line(0).unwrap_or_default()
-    }
-
-    /// The URL of a request.
-    pub(super) fn url(&self) -> &str {
-        self.line(1).unwrap_or_default()
-    }
-
     /// Names, lower case, and values.
     pub(super) fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        let names = (self.first..self.ends.len()).step_by(2);
+        let names = (0..self.ends.len()).step_by(2);
         names.filter_map(|name| Some((self.line(name)?, self.line(name.saturating_add(1))?)))
     }
 
@@ -269,14 +305,30 @@ pub(super) enum Unread {
     Broken,
 }
 
-impl Body for &Incoming {
+/// The body of a request.
+pub(super) struct Content<'a> {
+    request: &'a Request,
+    /// As it is told.
+    length: Option<usize>,
+}
+
+impl<'a> Content<'a> {
+    /// That of a request with this `Content-Length`, if it has one.
+    pub(super) fn of(request: &'a Request, head: &Head) -> Self {
+        let length = head.header("content-length");
+        Self {
+            request,
+            length: length.and_then(|length| length.parse().ok()),
+        }
+    }
+}
+
+impl Body for Content<'_> {
     /// One whose length is told comes in one piece.
     async fn read(self, limit: usize) -> Result<Vec<u8>, Refusal> {
-        let told = self.head.header("content-length");
-        let length = told.and_then(|length| length.parse::<usize>().ok());
         // One that is too large is begun all the same: a client that is refused before it has sent anything
         // sees its connection break, and no answer.
-        if length.is_none_or(|length| length > limit) {
+        if self.length.is_none_or(|length| length > limit) {
             return read_all(self.request.body(), limit).await.map_err(refused);
         }
         let body: ArrayBuffer = outcome(self.request.array_buffer())

@@ -57,10 +57,11 @@ fn start() {
 /// if this instance dies, so the answer is not its alone.
 #[wasm_bindgen(js_name = fetch)]
 #[expect(unreachable_pub, reason = "it is what the module exports")]
-pub fn fetch(request: Request, env: Env, client: Client) {
+pub fn fetch(request: Request, method: String, url: String, env: Env, client: Client) {
+    let incoming = Incoming::of(request, method, url);
     let client = Rc::new(client);
     promises::spawn(async move {
-        let answer = serve(&client, request, &env).await;
+        let answer = serve(&client, &incoming, &env).await;
         let lost = |_| http::plain(500, "Internal error.\n").map(Some);
         if let Ok(Some(answer)) = answer.or_else(lost) {
             client.answer(answer);
@@ -71,37 +72,36 @@ pub fn fetch(request: Request, env: Env, client: Client) {
 /// Gives the answer, unless the client has it already.
 async fn serve(
     client: &Rc<Client>,
-    request: Request,
+    incoming: &Incoming,
     env: &Env,
 ) -> worker::Result<Option<Response>> {
     let Some(bindings) = Bindings::of(env, Some(client.clone())) else {
         // Never forwarded: what the gate would have decided is unknown. The log says why.
         return http::plain(500, "edge-logout is not configured correctly.\n").map(Some);
     };
-    let incoming = Incoming::of(request);
-    let Some(target) = RequestUrl::parse(incoming.head.url()) else {
+    let Some(target) = RequestUrl::parse(&incoming.url) else {
         return http::plain(400, "Bad request.\n").map(Some);
     };
     let config = bindings.config.clone();
     let answer = match route::locate(&config, target.host, target.path) {
-        Place::TokenEndpoint(app) => apart(relay::token(&bindings, app, &incoming)).await,
-        Place::Metadata(app) => apart(relay::metadata(&bindings, app, &incoming, &target)).await,
+        Place::TokenEndpoint(app) => apart(relay::token(&bindings, app, incoming)).await,
+        Place::Metadata(app) => apart(relay::metadata(&bindings, app, incoming, &target)).await,
         Place::Own(path) if operator::has(path) => {
-            return apart(operator::serve(&bindings, client, &target, path, &incoming)).await;
+            return apart(operator::serve(&bindings, client, &target, path, incoming)).await;
         }
-        Place::Own(path) => apart(pages::own_path(&bindings, &incoming, path)).await,
+        Place::Own(path) => apart(pages::own_path(&bindings, incoming, path)).await,
         Place::Nowhere => http::plain(404, "Not found.\n"),
         Place::Ambiguous => http::plain(400, "Ambiguous path.\n"),
         Place::BackChannel(app) => {
-            return apart(back_channel::receive(&bindings, client, app, &incoming)).await;
+            return apart(back_channel::receive(&bindings, client, app, incoming)).await;
         }
-        Place::Unmatched(rule) => apart(unmatched(&bindings, &incoming, &target, rule)).await,
+        Place::Unmatched(rule) => apart(unmatched(&bindings, incoming, &target, rule)).await,
         Place::App(app, prefix) if app.is_called_back_at(target.path) => {
             // Whatever the client does, the answer of the app decides what its code was good for.
             let _hold = Hold::of(client);
-            apart(gate(&bindings, &incoming, &target, app, prefix)).await
+            apart(gate(&bindings, incoming, &target, app, prefix)).await
         }
-        Place::App(app, prefix) => gate(&bindings, &incoming, &target, app, prefix).await,
+        Place::App(app, prefix) => gate(&bindings, incoming, &target, app, prefix).await,
     };
     answer.map(Some)
 }

@@ -88,9 +88,9 @@ async fn ask(
     origin: &str,
     incoming: &Incoming,
 ) -> Answer {
-    let head = &incoming.head;
+    let head = incoming.head();
     let asked = operator::Request {
-        method: head.method(),
+        method: &incoming.method,
         path,
         query,
         origin,
@@ -103,7 +103,7 @@ async fn ask(
         assertion: head.header("cf-access-jwt-assertion"),
         content_type: head.header("content-type"),
         content_encoding: head.header("content-encoding"),
-        body: incoming,
+        body: incoming.body(),
     };
     office.answer(asked).await
 }

@@ -8,7 +8,7 @@ use worker::Env;
 
 use super::{
     bindings::Bindings,
-    http::{self, Head, HeaderChanges, Incoming},
+    http::{self, Content, Head, HeaderChanges, Incoming},
     promises::outcome,
     runtime::Runtime,
 };
@@ -33,20 +33,20 @@ impl Incoming {
     /// What the gate looks at.
     pub(super) fn for_the_gate<'a>(&'a self, target: &RequestUrl<'a>) -> front::Request<'a> {
         front::Request {
-            method: self.head.method(),
+            method: &self.method,
             host: target.host,
             path: target.path,
             query: target.query,
-            url: self.head.url(),
-            referer: self.head.header("referer"),
-            cookies: self.head.header("cookie"),
+            url: &self.url,
+            referer: self.head().header("referer"),
+            cookies: self.head().header("cookie"),
             is_navigation: self.is_navigation(),
         }
     }
 
     /// Whether a person is looking at a page that this request loads.
     pub(super) fn is_navigation(&self) -> bool {
-        let header = |name| self.head.header(name);
+        let header = |name| self.head().header(name);
         let accepts_html = || header("accept").is_some_and(|types| types.contains("text/html"));
         // Whatever is in a frame has no business with pages of ours.
         header("sec-fetch-dest").is_none_or(|destination| destination == "document")
@@ -101,7 +101,7 @@ impl<'a> Behind<'a> {
     /// The request to send: body, method and `redirect: manual` stay. The app's redirects are for the
     /// browser.
     fn rewrite(&self, forward: &Forward) -> Result<Option<Request>, JsValue> {
-        let head = &self.incoming.head;
+        let head = self.incoming.head();
         let mut changes = HeaderChanges::default();
         for (name, _) in head.headers().filter(|(name, _)| self.is_stripped(name)) {
             changes.remove(name);
@@ -203,7 +203,7 @@ impl<'a> Behind<'a> {
             "Vary",
         ];
         let own = self.own_base();
-        let asking = self.incoming.head.header("origin");
+        let asking = self.incoming.head().header("origin");
         let Some(asking) = asking.filter(|asking| *asking != own) else {
             return Ok(Vec::new());
         };
@@ -217,7 +217,7 @@ impl<'a> Behind<'a> {
         let mut changes = HeaderChanges::default();
         self.say_where_it_was_sent(&mut changes, None);
         changes.set("Origin", asking);
-        changes.set("Access-Control-Request-Method", self.incoming.head.method());
+        changes.set("Access-Control-Request-Method", &self.incoming.method);
         let preflight = changes.to_request(&preflight, None)?;
         let answer = self.ask(&preflight).await?.headers();
         let allowed = ALLOW.map(|name| Some((name, http::header(&answer, name)?)));
@@ -270,7 +270,7 @@ impl Origin for Behind<'_> {
     type Reply = Answer;
 
     async fn form(&self) -> Result<Option<Vec<u8>>, Refusal> {
-        let (request, head) = (&self.incoming.request, &self.incoming.head);
+        let (request, head) = (&self.incoming.request, self.incoming.head());
         if request.body().is_none() {
             return Ok(None);
         }
@@ -279,11 +279,9 @@ impl Origin for Behind<'_> {
         if !kind.is_some_and(form::is_ascii_compatible) {
             return Err(Refusal::ContentType);
         }
-        let copy = Incoming {
-            request: request.clone().map_err(|_| Refusal::BodyUnreadable)?,
-            head: head.clone(),
-        };
-        read_in_time(self.world, &copy, limits::RELAYED_FORM_BYTES)
+        let copy = request.clone().map_err(|_| Refusal::BodyUnreadable)?;
+        let body = Content::of(&copy, head);
+        read_in_time(self.world, body, limits::RELAYED_FORM_BYTES)
             .await
             .map(Some)
     }

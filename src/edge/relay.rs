@@ -103,15 +103,20 @@ impl TokenEndpoint for Op<'_> {
 
 /// Relays a token request.
 pub(super) async fn token(bindings: &Bindings, app: &App, incoming: &Incoming) -> Result<Response> {
-    let url = incoming.head.url();
+    let header = |name| incoming.head().header(name).map(str::to_owned);
     let asked = relay::Incoming {
-        method: incoming.head.method().to_owned(),
-        url: url.split('?').next().unwrap_or_default().to_owned(),
-        content_type: incoming.header("content-type"),
-        content_encoding: incoming.header("content-encoding"),
-        authorization: incoming.header("authorization"),
-        has_dpop: incoming.header("dpop").is_some(),
-        body: incoming,
+        method: incoming.method.clone(),
+        url: incoming
+            .url
+            .split('?')
+            .next()
+            .unwrap_or_default()
+            .to_owned(),
+        content_type: header("content-type"),
+        content_encoding: header("content-encoding"),
+        authorization: header("authorization"),
+        has_dpop: header("dpop").is_some(),
+        body: incoming.body(),
     };
     let op = Op {
         request: &incoming.request,

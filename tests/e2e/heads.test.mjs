@@ -31,6 +31,10 @@ for (const [name, line] of [
   ['other white space', 'x-a: b\x0bc\x0c'],
   ['an empty value', 'x-a:'],
   ['a line separator', 'x-a: b\u2028c\u0085'],
+  // The module has some room for heads; longer ones, counted in bytes, go another way.
+  ['a head of about the size of that room', `x-a: ${'b'.repeat(8000)}`],
+  ['one of that size only when it is encoded', `x-a: ${'\u00e9'.repeat(2100)}`],
+  ['a long head', `x-a: ${'b'.repeat(12_000)}`],
 ]) {
   test(`${name} hides no cookie, and no announcement`, async () => {
     const seen = [];

@@ -22,7 +22,7 @@ use worker::Result;
 
 use self::{
     deadline::{Client, Hold},
-    http::{Head, HeaderChanges, Incoming, NO_STORE, Ready},
+    http::{Content, Head, HeaderChanges, Incoming, NO_STORE, Names, Ready},
 };
 use crate::{
     app::ports::{Body as _, Kv as _, Unavailable},
@@ -44,6 +44,8 @@ const REFUSED: &str =
     r#"{"error":"invalid_request","error_description":"The logout token was not accepted."}"#;
 
 thread_local! {
+    /// As many as edge-logout asks for.
+    static HEADERS: Names = Names::of(&["content-type", "content-encoding", "content-length", "cf-connecting-ip", "x-list"]);
     static REFUSAL: Ready = Ready::of(400, Some(REFUSED), &[http::JSON, NO_STORE]);
     static DONE: Ready = Ready::of(200, None, &[NO_STORE]);
     static TOKEN: OnceCell<Option<Rc<Token>>> = const { OnceCell::new() };
@@ -100,9 +102,9 @@ pub fn prepare() {
 }
 
 #[wasm_bindgen(js_name = fetch)]
-pub fn serve(request: Request, env: JsValue, client: Client) {
+pub fn serve(request: Request, method: String, url: String, env: JsValue, client: Client) {
     promises::spawn(async move {
-        let incoming = Incoming::of(request);
+        let incoming = Incoming::of(request, method, url);
         let answer = if incoming.is_get() {
             page(&incoming, &env, &client).await
         } else {
@@ -115,13 +117,16 @@ pub fn serve(request: Request, env: JsValue, client: Client) {
 }
 
 async fn page(incoming: &Incoming, env: &JsValue, client: &Client) -> Result<Response> {
-    let answer = if incoming.head.header("x-plan").is_some() {
+    let answer = if incoming.head().header("x-plan").is_some() {
         let keys = ["session", "mark/sid", "mark/sub"].map(key_of);
         let kv = namespace(env)?;
         let found = within(client, limits::GATE_DEADLINE, kv.get_many(&keys)).await;
         found.map_err(failed)?;
         let mut changes = HeaderChanges::default();
-        changes.set("cookie", incoming.head.header("cookie").unwrap_or_default());
+        changes.set(
+            "cookie",
+            incoming.head().header("cookie").unwrap_or_default(),
+        );
         http::fetch(&changes.to_request(&incoming.request, None)?).await?
     } else {
         http::fetch(&incoming.request).await?
@@ -146,10 +151,11 @@ fn key_of(folder: &str) -> String {
 /// What names a list ends its one session, what names none is refused.
 async fn receive(incoming: &Incoming, env: &JsValue, client: &Client) -> Result<Response> {
     let _hold = Hold::of(client);
-    let body = incoming.read(limits::LOGOUT_BODY_BYTES);
+    let head = HEADERS.with(|names| incoming.some(names));
+    let body = Content::of(&incoming.request, &head).read(limits::LOGOUT_BODY_BYTES);
     let body = within(client, limits::BODY_DEADLINE, body).await;
     body.map_err(Refusal::code)?;
-    if let Some(list) = incoming.head.header("x-list") {
+    if let Some(list) = head.header("x-list") {
         Token::verify(env).await?;
         let ending = end(namespace(env)?, list);
         let ended = within(client, limits::BACK_CHANNEL_DEADLINE, ending).await;

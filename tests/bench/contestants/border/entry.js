@@ -8,7 +8,7 @@ module.prepare();
 export default {
   fetch(request, env, context) {
     const client = new Client(context);
-    begin(module.fetch, request, env, client);
+    begin(module.fetch, request, request.method, request.url, env, client);
     return client.answered;
   },
 };
