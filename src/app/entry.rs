@@ -1,4 +1,5 @@
-//! A session's entry in KV: its record, whoever says whether it lives.
+//! A session's entry in KV: its record, whoever says whether it lives. Its key begins with the hash of its `sid`,
+//! so that a list finds the sessions of one.
 
 use std::time::Duration;
 
@@ -6,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::ports::{Kv, Unavailable};
 use crate::domain::{
+    digest::Digest,
     limits,
-    session::{Session, SessionId},
+    session::{Session, SessionId, SidKey},
     time::Timestamp,
 };
 
@@ -19,10 +21,38 @@ struct Entry {
     expires: i64,
 }
 
+/// What a list says of a session.
+#[derive(Serialize, Deserialize)]
+pub struct Metadata {
+    /// In seconds.
+    pub login: i64,
+    /// The hash by which it is not listed: of its subject, or its `sid`.
+    pub other: String,
+}
+
+impl Metadata {
+    /// That of a session, as JSON.
+    ///
+    /// # Errors
+    /// Those of [`encode`].
+    pub fn of(session: &Session, other: Digest) -> Result<String, Unavailable> {
+        encode(&Self {
+            login: session.login.seconds(),
+            other: other.to_string(),
+        })
+    }
+}
+
+/// With what the keys of the sessions of a `sid` begin.
+#[must_use]
+pub fn prefix(SidKey(sid): SidKey) -> String {
+    format!("session/{sid}/")
+}
+
 /// Its key.
 #[must_use]
-pub fn key(id: &SessionId) -> String {
-    format!("session/{id}")
+pub fn key(sid: SidKey, id: &SessionId) -> String {
+    format!("{}{id}", prefix(sid))
 }
 
 /// When the session of an entry ends by itself; `None` if we did not write it.
@@ -48,7 +78,9 @@ pub async fn write(kv: &impl Kv, session: &Session, now: Timestamp) -> Result<()
         registered_at: session.registered_at.seconds(),
         expires: session.expires.seconds(),
     })?;
-    kv.put(&key(&session.id), &entry, None, ttl(session, now))
+    let metadata = Metadata::of(session, session.subject.0)?;
+    let key = key(session.sid, &session.id);
+    kv.put(&key, &entry, Some(&metadata), ttl(session, now))
         .await
 }
 

@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::pin, time::Duration};
 
-use futures_util::future::{Either, join, select};
+use futures_util::future::{Either, select};
 use serde::Serialize;
 
 use super::{
@@ -136,14 +136,12 @@ pub trait Kv {
     /// [`Unavailable`]: it may have been deleted or not.
     async fn delete(&self, key: &str) -> Result<(), Unavailable>;
 
-    /// Deletes two keys at the same time, and when they are gone a last one.
+    /// Deletes a key, and when it is gone another.
     ///
     /// # Errors
-    /// [`Unavailable`]: each may have been deleted or not, the last only if the two are gone.
-    async fn delete_then_last(&self, first: [&str; 2], last: &str) -> Result<(), Unavailable> {
-        let [one, other] = first;
-        let (one, other) = join(self.delete(one), self.delete(other)).await;
-        one.and(other)?;
+    /// [`Unavailable`]: each may have been deleted or not, the last only if the first is gone.
+    async fn delete_in_turn(&self, first: &str, last: &str) -> Result<(), Unavailable> {
+        self.delete(first).await?;
         self.delete(last).await
     }
 

@@ -12,12 +12,8 @@ export function getMany(kv, lines, cacheTtl) {
 export const put = (kv, key, value, expirationTtl, metadata) =>
   kv.put(key, value, { expirationTtl, metadata: metadata && JSON.parse(metadata) });
 
-/** Deletes three keys, a line each: two at the same time, and when they are gone the last. */
-export async function deleteThenLast(kv, lines) {
-  const [one, other, last] = lines.split('\n');
-  await Promise.all([kv.delete(one), kv.delete(other)]);
-  await kv.delete(last);
-}
+/** Deletes a key, and when it is gone another. */
+export const deleteInTurn = (kv, first, last) => kv.delete(first).then(() => kv.delete(last));
 
 /** As JSON: pairs of keys and metadata, and where the next page begins, if there is one. */
 export async function list(kv, prefix, cursor) {

@@ -35,8 +35,8 @@ extern "C" {
         metadata: Option<&str>,
     ) -> Result<Promise, JsValue>;
 
-    #[wasm_bindgen(js_name = deleteThenLast, catch)]
-    fn delete_then_last(kv: &Namespace, keys: &str) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(js_name = deleteInTurn, catch)]
+    fn delete_in_turn(kv: &Namespace, first: &str, last: &str) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch)]
     fn list(kv: &Namespace, prefix: &str, cursor: Option<String>) -> Result<Promise, JsValue>;
@@ -75,9 +75,8 @@ impl Kv for Namespace {
         outcome(self.remove(key)).await.map(drop).map_err(failed)
     }
 
-    async fn delete_then_last(&self, first: [&str; 2], last: &str) -> Result<(), Unavailable> {
-        let [one, other] = first;
-        let deleted = outcome(delete_then_last(self, &format!("{one}\n{other}\n{last}"))).await;
+    async fn delete_in_turn(&self, first: &str, last: &str) -> Result<(), Unavailable> {
+        let deleted = outcome(delete_in_turn(self, first, last)).await;
         deleted.map(drop).map_err(failed)
     }
 

@@ -48,10 +48,10 @@ const COSTS = {
   },
   kv: {
     check: { 'kv.get': 1 },
-    begin: { 'kv.get': 1, 'kv.put': 3 },
-    leave: { 'kv.delete': 3 },
-    endSid: { 'kv.get': 1, 'kv.put': 2, 'kv.list': 1, 'kv.delete': 3 },
-    endUser: { 'kv.get': 1, 'kv.put': 2, 'kv.list': 1, 'kv.delete': 3 },
+    begin: { 'kv.get': 1, 'kv.put': 2 },
+    leave: { 'kv.delete': 2 },
+    endSid: { 'kv.get': 1, 'kv.put': 2, 'kv.list': 1, 'kv.delete': 2 },
+    endUser: { 'kv.get': 1, 'kv.put': 2, 'kv.list': 1, 'kv.delete': 2 },
     endAgain: { 'kv.get': 1, 'kv.put': 1, 'kv.list': 1 },
   },
 };

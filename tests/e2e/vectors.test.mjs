@@ -97,7 +97,7 @@ for (const { base, rows, sessions: fixtures } of files) {
         assert.equal(answer.body.length, 0);
         const alive = Object.keys(sessions).filter((name) => !row.ends.includes(name));
         assert.deepEqual(
-          kept('session', 'by-sid', 'by-sub'),
+          kept('session', 'by-sub'),
           world.stored(...alive.map((name) => sessions[name])),
         );
         // What was claimed decides which marks there are, and whose; `text` rows repeat the base.

@@ -1,9 +1,8 @@
 //! What KV holds: keys, values and metadata.
 //!
 //! ```text
-//! session/<id>            the session's entry
-//! by-sid/<hash>/<id>      finds it by sid; metadata: its login, and the other index's hash
-//! by-sub/<hash>/<id>      finds it by subject; likewise
+//! session/<hash>/<id>     a session's entry, found by its sid; metadata: its login, and the hash of its subject
+//! by-sub/<hash>/<id>      finds it by subject; metadata: its login, and the hash of its sid
 //! mark/<hash>             a logout: sessions with a login up to this moment have ended
 //! pending/<hash>/<time>   a logout whose index is to be tidied up once more; metadata: what of
 //! ```
@@ -13,7 +12,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    app::ports::{Page, Unavailable},
+    app::{
+        entry,
+        ports::{Page, Unavailable},
+    },
     domain::{
         digest::Digest,
         limits,
@@ -21,13 +23,6 @@ use crate::{
         time::Timestamp,
     },
 };
-
-/// The metadata of an index key.
-#[derive(Serialize, Deserialize)]
-pub(super) struct IndexMetadata {
-    pub(super) login: i64,
-    pub(super) other: String,
-}
 
 /// The metadata of a pending record.
 #[derive(Serialize, Deserialize)]
@@ -77,7 +72,7 @@ impl From<SubjectKey> for Index {
 impl Index {
     pub(super) fn prefix(&self) -> String {
         match self.kind {
-            Kind::Sid => format!("by-sid/{}/", self.hash),
+            Kind::Sid => entry::prefix(SidKey(self.hash)),
             Kind::Sub => format!("by-sub/{}/", self.hash),
         }
     }
@@ -138,7 +133,7 @@ pub(super) struct Found {
 /// What a page of an index names; `None` for entries that we did not write, or cannot read.
 pub(super) fn found(page: &Page) -> impl Iterator<Item = Option<Found>> {
     page.keys.iter().map(|(key, metadata)| {
-        let metadata: IndexMetadata = serde_json::from_str(metadata.as_ref()?).ok()?;
+        let metadata: entry::Metadata = serde_json::from_str(metadata.as_ref()?).ok()?;
         Some(Found {
             id: key.rsplit('/').next()?.to_owned(),
             login: Timestamp::from_seconds(metadata.login),

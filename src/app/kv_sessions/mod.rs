@@ -14,13 +14,11 @@ use std::time::Duration;
 
 use futures_util::{
     StreamExt as _,
-    future::{join, join_all, try_join},
+    future::{join, join_all},
     stream,
 };
 
-use self::layout::{
-    Found, Index, IndexMetadata, Pending, found, mark_keys, mark_ttl, read_mark, read_marks,
-};
+use self::layout::{Found, Index, Pending, found, mark_keys, mark_ttl, read_mark, read_marks};
 pub use self::sweep::Swept;
 use super::{
     budget::Budget,
@@ -28,7 +26,6 @@ use super::{
     ports::{Ended, Kv, Sessions, Survey, Unavailable, World, within},
 };
 use crate::domain::{
-    digest::Digest,
     limits,
     logout_token::Logout,
     session::{self, Birth, BirthRefused, EndedBy, Life, Mark, Scope, Session, SubjectKey},
@@ -47,8 +44,8 @@ pub struct KvSessions<'a, W, K> {
     pub budget: Budget,
 }
 
-/// Deletions per session: its entry and both indexes.
-const DELETIONS: usize = 3;
+/// Deletions per session: its entry, and what finds it by its subject.
+const DELETIONS: usize = 2;
 
 /// An index that a logout goes over.
 struct Target {
@@ -199,18 +196,9 @@ impl<W: World, K: Kv> KvSessions<'_, W, K> {
     }
 
     async fn delete_found(&self, index: &Index, found: Found) -> Result<(), Unavailable> {
-        // The index by which it was found goes last: while it is there, a repeat finds the rest.
-        let keys = [
-            format!("session/{}", found.id),
-            index.other(found.other).key(&found.id),
-            index.key(&found.id),
-        ];
-        self.delete(&keys).await
-    }
-
-    async fn delete(&self, keys: &[String; DELETIONS]) -> Result<(), Unavailable> {
-        let [entry, other, last] = keys;
-        self.kv.delete_then_last([entry, other], last).await
+        let other = index.other(found.other).key(&found.id);
+        // That by which it was found goes last: while it is there, a repeat finds the rest.
+        self.kv.delete_in_turn(&other, &index.key(&found.id)).await
     }
 }
 
@@ -221,25 +209,14 @@ impl<W: World, K: Kv> Sessions for KvSessions<'_, W, K> {
         if let Err(refused) = session::admit(birth, &marks, limits::KV_ORDER_MARGIN) {
             return Ok(Err(refused));
         }
-        let id = session.id.to_string();
-        let ttl = entry::ttl(session, self.world.now());
-        let metadata = |other: Digest| {
-            entry::encode(&IndexMetadata {
-                login: session.login.seconds(),
-                other: other.to_string(),
-            })
-        };
-        let (of_sid, of_subject) = (metadata(session.subject.0)?, metadata(session.sid.0)?);
-        let sid_key = Index::from(session.sid).key(&id);
-        let subject_key = Index::from(session.subject).key(&id);
-        // The entry comes first: a logout that finds it by an index deletes it, and no write that is
+        // The entry comes first: a logout that finds it by its subject deletes it, and no write that is
         // still under way brings it back.
-        entry::write(self.kv, session, self.world.now()).await?;
-        try_join(
-            self.kv.put(&sid_key, "", Some(&of_sid), ttl),
-            self.kv.put(&subject_key, "", Some(&of_subject), ttl),
-        )
-        .await?;
+        let now = self.world.now();
+        entry::write(self.kv, session, now).await?;
+        let by_subject = Index::from(session.subject).key(&session.id.to_string());
+        let metadata = entry::Metadata::of(session, session.sid.0)?;
+        let ttl = entry::ttl(session, now);
+        self.kv.put(&by_subject, "", Some(&metadata), ttl).await?;
         Ok(Ok(()))
     }
 
@@ -249,7 +226,8 @@ impl<W: World, K: Kv> Sessions for KvSessions<'_, W, K> {
             return Ok(Life::Ended(EndedBy::Lifetime));
         }
         let [sid_mark, subject_mark] = mark_keys(session);
-        let keys = [entry::key(&session.id), sid_mark, subject_mark];
+        let entry = entry::key(session.sid, &session.id);
+        let keys = [entry, sid_mark, subject_mark];
         let values = self.kv.get_many(&keys).await?;
         let [entry, marks @ ..] = values.as_slice() else {
             return Err(Unavailable("kv_answer_incomplete"));
@@ -317,12 +295,8 @@ impl<W: World, K: Kv> Sessions for KvSessions<'_, W, K> {
     }
 
     async fn end_one(&self, session: &Session) -> Result<(), Unavailable> {
-        let id = session.id.to_string();
-        self.delete(&[
-            entry::key(&session.id),
-            Index::from(session.subject).key(&id),
-            Index::from(session.sid).key(&id),
-        ])
-        .await
+        let entry = entry::key(session.sid, &session.id);
+        let by_subject = Index::from(session.subject).key(&session.id.to_string());
+        self.kv.delete_in_turn(&entry, &by_subject).await
     }
 }

@@ -92,8 +92,10 @@ impl<W: World, K: Kv> KvSessions<'_, W, K> {
             return Ok(survey);
         }
         self.afford(1)?;
-        let ids = survey.sessions.iter();
-        let keys: Vec<_> = ids.map(|session| entry::key(&session.id)).collect();
+        let sessions = survey.sessions.iter();
+        let keys: Vec<_> = sessions
+            .map(|session| entry::key(session.sid, &session.id))
+            .collect();
         let entries = self.kv.get_many(&keys).await?;
         let before = survey.sessions.len();
         let found = survey.sessions.drain(..).zip(entries);

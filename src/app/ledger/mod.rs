@@ -49,7 +49,7 @@ impl<W: World, K: Kv, L: Ledger> Sessions for LedgerSessions<'_, W, K, L> {
         let admitted = self.ledger.admit(of_user, birth).await?;
         if admitted.is_err() {
             // Nobody has its cookies: what stays would only be untidy.
-            let _ = self.kv.delete(&entry::key(&session.id)).await;
+            let _ = self.kv.delete(&entry::key(session.sid, &session.id)).await;
             return Ok(admitted);
         }
         if !birth.has_sid {

@@ -227,15 +227,18 @@ where
 
     /// In the list of a user: the sessions' entries go from KV.
     async fn delete_entries(&self, rows: &[Row]) -> Result<(), Unavailable> {
-        let is_of_user = |row: &&Row| matches!(row.other, List::Sid(_));
-        let rows: Vec<_> = rows.iter().filter(is_of_user).collect();
+        let of_user = |row: &Row| match row.other {
+            List::Sid(sid) => Some((sid, row.id)),
+            List::User(_) => None,
+        };
+        let rows: Vec<_> = rows.iter().filter_map(of_user).collect();
         let affordable = self.budget.take_times(1, rows.len());
         let is_cut = affordable < rows.len();
         // Each that has begun is finished, whatever becomes of the others.
         stream::iter(rows.into_iter().take(affordable))
-            .map(async |row| {
-                self.kv.delete(&entry::key(&row.id)).await?;
-                self.rows.write(&Change::Remove(row.id))
+            .map(async |(sid, id)| {
+                self.kv.delete(&entry::key(sid, &id)).await?;
+                self.rows.write(&Change::Remove(id))
             })
             .buffer_unordered(limits::KV_PARALLEL_DELETES)
             .fold(Ok(()), async |all: Result<(), Unavailable>, one| {

@@ -172,7 +172,7 @@ async fn entry_last(site: &Site, birth: &Birth) -> Result<Result<(), BirthRefuse
     for list in [List::User(session.subject), List::Sid(session.sid)] {
         let admitted = site.admit(list, birth).await?;
         if admitted.is_err() {
-            let _ = site.delete(&entry::key(&session.id)).await;
+            let _ = site.delete(&entry::key(session.sid, &session.id)).await;
             return Ok(admitted);
         }
     }

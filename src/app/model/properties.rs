@@ -288,7 +288,8 @@ impl Play<'_> {
                 Store::Ledger => !self.is_alive(&login) && (was_accepted || met_no_fault),
                 Store::Kv => finishes(number, login) && self.was_listed(number),
             };
-            let key = entry::key(&self.session(&login).id);
+            let session = self.session(&login);
+            let key = entry::key(session.sid, &session.id);
             let has_entry = self.lab.kv.borrow().has(&key, self.lab.clock.get());
             holds(!(is_tidied && has_entry), Broken::EntryLeft)?;
         }

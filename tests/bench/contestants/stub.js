@@ -26,12 +26,12 @@ async function endInKv({ SESSIONS }, list) {
   const { keys } = await SESSIONS.list({ prefix: list });
   let next = 0;
   // Of a thousand operations these are left.
-  const count = Math.min(keys.length, 332);
+  const count = Math.min(keys.length, 498);
   const one = async () => {
     while (next < count) {
       const number = next++;
-      await Promise.all(['session', 'by-sub'].map((folder) => SESSIONS.delete(keyOf(folder, number))));
-      await SESSIONS.delete(keyOf('by-sid', number));
+      await SESSIONS.delete(keyOf('by-sub', number));
+      await SESSIONS.delete(keyOf('session', number));
     }
   };
   await Promise.all(Array.from({ length: PARALLEL }, one));

@@ -1,7 +1,7 @@
 // What an operator sees and does, and what becomes of the sessions: by what KV holds, and by the gate.
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { text } from '../support/format.mjs';
+import { entryKeyOf, text } from '../support/format.mjs';
 import { HEADERS, TAG, startOffice, withGate } from '../support/operator.mjs';
 import { startWorld } from '../support/world.mjs';
 
@@ -262,7 +262,7 @@ describe('an end of all before a moment', () => {
     await world.order('/end', { app: 'EPOCH', before: before - 60_000 });
     assert.equal(await world.gate(old, of), false);
     // The entries stay until their time is over.
-    assert.ok(Object.keys(await world.contents()).includes(`session/${text(old.id)}`));
+    assert.ok(Object.keys(await world.contents()).includes(entryKeyOf(old)));
   });
 
   test('of an issuer concerns its apps on this host; and refuses logins from before', async () => {

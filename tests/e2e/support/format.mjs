@@ -30,17 +30,21 @@ export function session({ issuer, client, sub, sid, login, registeredAt = login,
 /** The name of the record of an authorization code. */
 export const codeOf = ({ issuer, client }, code) => text(digest('code', issuer, client, code));
 
-/** The KV entry of a session, whoever says whether it lives: key to [value]. */
-export const entryOf = ({ id, login, registeredAt, expires }) => ({
-  [`session/${text(id)}`]: [JSON.stringify({ login, registered_at: registeredAt, expires })],
-});
+/** The key of a session's entry in KV. */
+export const entryKeyOf = ({ id, sid }) => `session/${text(sid)}/${text(id)}`;
+
+/** The KV entry of a session, whoever says whether it lives: key to [value, metadata]. */
+export function entryOf(session) {
+  const { subject, login, registeredAt, expires } = session;
+  const value = JSON.stringify({ login, registered_at: registeredAt, expires });
+  return { [entryKeyOf(session)]: [value, { login, other: text(subject) }] };
+}
 
 /** The KV entries of a session where KV is all there is: key to [value, metadata]. */
 export function entriesOf(session) {
   const { id, subject, sid, login } = session;
   return {
     ...entryOf(session),
-    [`by-sid/${text(sid)}/${text(id)}`]: ['', { login, other: text(subject) }],
     [`by-sub/${text(subject)}/${text(id)}`]: ['', { login, other: text(sid) }],
   };
 }
@@ -140,6 +144,3 @@ export function ownerOf(keys, app, name, sealed) {
   const [id, subject, sid] = [[2, 18], [18, 50], [50, 82]].map((range) => plaintext.subarray(...range));
   return { id, subject, sid };
 }
-
-/** The key of a session's entry in KV. */
-export const entryKeyOf = ({ id }) => `session/${text(id)}`;

@@ -195,7 +195,7 @@ mod late {
             lines[0]
         );
         assert_eq!(outcome.changes().cache_control, Some("private, no-cache"));
-        assert_eq!(kv.keys().len(), 3);
+        assert_eq!(kv.keys().len(), 2);
 
         world.pass(Duration::from_secs(1));
         assert_eq!(visit.get(&[]).sent(), Some("shop.sid=c"));

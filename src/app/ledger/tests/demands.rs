@@ -114,7 +114,7 @@ fn a_list_that_is_full_ends_its_earliest_session() {
             .count()
     };
     assert_eq!(rows.read(live), Ok(limits::LEDGER_SESSIONS));
-    let entry = entry::key(&earliest.session.id);
+    let entry = entry::key(earliest.session.sid, &earliest.session.id);
     assert!(scene.kv.keys().contains(&entry));
     scene.world.pass(limits::LEDGER_RETRY_MIN);
     block_on(scene.ledger.alarms());

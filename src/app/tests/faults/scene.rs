@@ -76,7 +76,7 @@ pub(super) struct InKv(&'static FakeKv<'static>);
 
 impl Store for InKv {
     const NAME: &'static str = "KV alone";
-    const OF_ONE: &'static [&'static str] = &["by-sid", "by-sub", "session"];
+    const OF_ONE: &'static [&'static str] = &["by-sub", "session"];
 
     fn over(world: &'static FakeWorld) -> Self {
         Self(Box::leak(Box::new(FakeKv::new(world))))
@@ -96,7 +96,7 @@ impl Store for InKv {
     }
 
     fn contents(&self) -> Vec<String> {
-        let keys = ["session/", "by-sid/", "by-sub/"].map(|kind| self.0.keys_of(kind));
+        let keys = ["session/", "by-sub/"].map(|kind| self.0.keys_of(kind));
         let kinds = keys.iter().flatten().map(|key| key.split('/').next());
         kinds.map(|kind| kind.unwrap().to_owned()).collect()
     }

@@ -181,8 +181,8 @@ async fn end(kv: kv::Namespace, list: &str) -> Result<(), Unavailable> {
     let record = kv.put(&pending, "", Some(&metadata), TTL);
     try_join(mark, record).await?;
     for _ in kv.list(list, None).await?.keys {
-        let [session, other, index] = ["session", "by-sub", "by-sid"].map(key_of);
-        kv.delete_then_last([&session, &other], &index).await?;
+        let [other, entry] = ["by-sub", "session"].map(key_of);
+        kv.delete_in_turn(&other, &entry).await?;
     }
     Ok(())
 }

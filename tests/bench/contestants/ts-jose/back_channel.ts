@@ -2,7 +2,7 @@
 import { answer, CACHED, covers, type Edge, hashOf, type Kind, log, LOGIN_MAX_AGE, markTime, now, short, verify } from './edge.ts';
 
 type Tally = { matched: number; deferred: boolean };
-type IndexMetadata = { login: number; other: string };
+type Metadata = { login: number; other: string };
 const LIST_LAG = 120;
 /** A mark outlives every session that it may cover. */
 const markTtl = (lifetime: number) => lifetime + LOGIN_MAX_AGE + 300 + 60;
@@ -97,25 +97,25 @@ async function endSessions(edge: Edge, kind: Kind, hash: string, logout: number)
 }
 
 async function deleteEnded({ app, kv }: Edge, kind: Kind, hash: string, logout: number, tally: Tally) {
-  const prefix = `by-${kind}/${hash}/`;
-  const otherIndex = kind === 'sid' ? 'by-sub' : 'by-sid';
+  const [folder, otherFolder] = kind === 'sid' ? ['session', 'by-sub'] : ['by-sub', 'session'];
+  const prefix = `${folder}/${hash}/`;
   const deadline = Date.now() + TIDYING_MILLIS;
   // Less the mark, read and written, and the record.
   let budget = app.kv_operations - 3;
   let cursor: string | undefined;
   do {
     budget -= 1;
-    const page: KVNamespaceListResult<IndexMetadata> = await kv.list({ prefix, cursor });
+    const page: KVNamespaceListResult<Metadata> = await kv.list({ prefix, cursor });
     const doomed = page.keys.filter(({ metadata }) => metadata && covers(logout, metadata.login));
-    const affordable = Math.min(doomed.length, Math.floor(budget / 3));
+    const affordable = Math.min(doomed.length, Math.floor(budget / 2));
     tally.matched += doomed.length;
-    budget -= 3 * affordable;
+    budget -= 2 * affordable;
     let next = 0;
     const deleteOneByOne = async () => {
       while (next < affordable && Date.now() < deadline) {
         const { name, metadata } = doomed[next++]!;
         const id = name.slice(prefix.length);
-        await Promise.all([kv.delete(`session/${id}`), kv.delete(`${otherIndex}/${metadata!.other}/${id}`)]);
+        await kv.delete(`${otherFolder}/${metadata!.other}/${id}`);
         // Last: while it is there, a repeat finds the rest.
         await kv.delete(name);
       }

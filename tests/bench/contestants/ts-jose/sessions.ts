@@ -21,12 +21,12 @@ export async function findLive(edge: Edge, sessions: Session[]): Promise<Session
   const isOver = ({ expires, registered_at }: Session) =>
     time >= Math.min(expires, registered_at + edge.app.session_lifetime);
   const asked = sessions.filter((session) => !isOver(session));
-  const keys = new Set(asked.flatMap(({ id, sid, sub }) => [`session/${id}`, `mark/${sid}`, `mark/${sub}`]));
+  const keys = new Set(asked.flatMap(({ id, sid, sub }) => [`session/${sid}/${id}`, `mark/${sid}`, `mark/${sub}`]));
   const stored = keys.size > 0 ? await edge.kv.get([...keys], CACHED) : new Map<string, string | null>();
   return sessions.find((session) => {
     const { id, sid, sub, login, registered_at } = session;
     const isMarked = (hash: string) => covers(markTime(stored.get(`mark/${hash}`)), login);
-    const isDeleted = () => stored.get(`session/${id}`) === null && time >= registered_at + ENTRY_LAG;
+    const isDeleted = () => stored.get(`session/${sid}/${id}`) === null && time >= registered_at + ENTRY_LAG;
     const ended = isOver(session) ? 'lifetime' : isMarked(sid) || isMarked(sub) ? 'mark' : isDeleted() && 'deletion';
     if (ended) log(edge, `ended_by_${ended}`, { of: short(sid) });
     return !ended;
@@ -35,7 +35,7 @@ export async function findLive(edge: Edge, sessions: Session[]): Promise<Session
 
 /** Ends a session that the app itself has left. Nobody ordered it, so if it fails, no request does. */
 export async function endOne(edge: Edge, { id, sid, sub }: Session, code: string): Promise<void> {
-  const keys = [`session/${id}`, `by-sub/${sub}/${id}`, `by-sid/${sid}/${id}`];
+  const keys = [`session/${sid}/${id}`, `by-sub/${sub}/${id}`];
   const outcomes = await Promise.allSettled(keys.map((key) => edge.kv.delete(key)));
   const isDone = outcomes.every(({ status }) => status === 'fulfilled');
   log(edge, isDone ? code : 'left_session_not_deleted', { of: short(sid) });
@@ -84,12 +84,9 @@ export async function logIn(edge: Edge, token: string, live: Session | undefined
   const id = base64url(crypto.getRandomValues(new Uint8Array(16)));
   const expirationTtl = app.session_lifetime;
   const entry = { login, registered_at, expires: registered_at + app.session_lifetime };
-  // First: a logout that finds it by an index deletes it, and no write under way brings it back.
-  await kv.put(`session/${id}`, JSON.stringify(entry), { expirationTtl });
-  await Promise.all([
-    kv.put(`by-sid/${sid}/${id}`, '', { expirationTtl, metadata: { login, other: sub } }),
-    kv.put(`by-sub/${sub}/${id}`, '', { expirationTtl, metadata: { login, other: sid } }),
-  ]);
+  // First: a logout that finds it by its sub deletes it, and no write under way brings it back.
+  await kv.put(`session/${sid}/${id}`, JSON.stringify(entry), { expirationTtl, metadata: { login, other: sub } });
+  await kv.put(`by-sub/${sub}/${id}`, '', { expirationTtl, metadata: { login, other: sid } });
   log(edge, 'session_began', { of: short(sid) });
   return { id, sid, sub, ...entry };
 }

@@ -1,9 +1,8 @@
 // A Worker in front of one OpenID Connect relying party, over Workers KV alone: it takes the OP's
 // Back-Channel Logout tokens, and gates every request to the app. Its keys hold hashes only:
 //
-//   session/<id>            a session's entry
-//   by-sid/<hash>/<id>      finds it by sid; metadata: its login, and the hash of its sub
-//   by-sub/<hash>/<id>      finds it by sub; likewise
+//   session/<hash>/<id>     a session's entry, found by its sid; metadata: its login, and the hash of its sub
+//   by-sub/<hash>/<id>      finds it by sub; metadata: its login, and the hash of its sid
 //   mark/<hash>             a logout: sessions with a login up to then have ended
 //   pending/<hash>/<time>   a logout whose index is to be gone over once more, by a cron run
 import { errors } from 'jose';
