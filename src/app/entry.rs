@@ -1,7 +1,7 @@
 //! A session's entry in KV: its record, whoever says whether it lives. Its key begins with the hash of its `sid`,
 //! so that a list finds the sessions of one.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
@@ -23,22 +23,23 @@ struct Entry {
 
 /// What a list says of a session.
 #[derive(Serialize, Deserialize)]
-pub struct Metadata {
+pub struct Metadata<'a> {
     /// In seconds.
     pub login: i64,
     /// The hash by which it is not listed: of its subject, or its `sid`.
-    pub other: String,
+    #[serde(borrow)]
+    pub other: Cow<'a, str>,
 }
 
-impl Metadata {
+impl Metadata<'_> {
     /// That of a session, as JSON.
     ///
     /// # Errors
     /// Those of [`encode`].
     pub fn of(session: &Session, other: Digest) -> Result<String, Unavailable> {
-        encode(&Self {
+        encode(&Metadata {
             login: session.login.seconds(),
-            other: other.to_string(),
+            other: other.to_string().into(),
         })
     }
 }

@@ -2,7 +2,11 @@
 
 use std::{future::Future, pin::pin, time::Duration};
 
-use futures_util::future::{Either, select};
+use futures_util::{
+    StreamExt as _,
+    future::{Either, select},
+    stream,
+};
 use serde::Serialize;
 
 use super::{
@@ -136,13 +140,22 @@ pub trait Kv {
     /// [`Unavailable`]: it may have been deleted or not.
     async fn delete(&self, key: &str) -> Result<(), Unavailable>;
 
-    /// Deletes a key, and when it is gone another.
+    /// Deletes pairs of keys: of each the one, and when that is gone the other; some pairs at a time. Each pair
+    /// that has begun is finished, whatever becomes of the others. When this is dropped, none is begun any more.
     ///
     /// # Errors
-    /// [`Unavailable`]: each may have been deleted or not, the last only if the first is gone.
-    async fn delete_in_turn(&self, first: &str, last: &str) -> Result<(), Unavailable> {
-        self.delete(first).await?;
-        self.delete(last).await
+    /// [`Unavailable`]: each key may have been deleted or not, the second of a pair only if the first is gone.
+    async fn delete_pairs(&self, pairs: Vec<[String; 2]>) -> Result<(), Unavailable> {
+        stream::iter(pairs)
+            .map(async |[first, last]| {
+                self.delete(&first).await?;
+                self.delete(&last).await
+            })
+            .buffer_unordered(limits::KV_PARALLEL_DELETES)
+            .fold(Ok(()), async |all: Result<(), Unavailable>, one| {
+                all.and(one)
+            })
+            .await
     }
 
     /// One page of the keys that begin with `prefix`; a page may be empty and not the last.

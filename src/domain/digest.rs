@@ -56,14 +56,19 @@ impl Digest {
     /// The first characters, enough to follow one identifier through the log.
     #[must_use]
     pub fn short(&self) -> String {
-        self.to_string().chars().take(12).collect()
+        let mut text = self.to_string();
+        text.truncate(12);
+        text
     }
 }
 
 impl fmt::Display for Digest {
     /// Base64url without padding: 43 characters.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&BASE64_URL_SAFE_NO_PAD.encode(self.0))
+        let mut text = [0; 43];
+        let encoded = BASE64_URL_SAFE_NO_PAD.encode_slice(self.0, &mut text);
+        encoded.map_err(|_| fmt::Error)?;
+        f.write_str(str::from_utf8(&text).map_err(|_| fmt::Error)?)
     }
 }
 

@@ -12,15 +12,6 @@ function linesOf(headers) {
 /** Name and value of every header, a line each. */
 export const requestHead = ({ headers }) => linesOf(headers);
 
-const encoder = new TextEncoder();
-
-/** Writes them into memory of the module's. Gives the number of bytes, or nothing if there is no room. */
-export function writeRequestHead(request, memory) {
-  const head = requestHead(request);
-  const { read, written } = encoder.encodeInto(head, memory);
-  if (read === head.length) return written;
-}
-
 /** As many names as there are lines. */
 export const namesOf = (lines) => lines.split('\n');
 
@@ -37,9 +28,9 @@ export function someOf({ headers }, names) {
 /** The headers for which answers are looked at: told with the bindings, before any request is served. */
 let telling;
 
-/** Has answers looked at for these headers. */
+/** Has answers looked at for these headers, a line each. */
 export function listenFor(names) {
-  telling = names;
+  telling = namesOf(names);
 }
 
 /** Name and value of every header, a line each; nothing, where none is listened for: most answers. */

@@ -1,12 +1,12 @@
 //! Requests and answers in the runtime's own types: the `worker` crate's would rebuild them.
 
-use std::cell::{OnceCell, RefCell};
+use std::cell::OnceCell;
 
-use js_sys::{ArrayBuffer, Promise, Uint8Array};
+use js_sys::{ArrayBuffer, JsString, Promise, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
 use web_sys::{ReadableStream, ReadableStreamDefaultReader, Request, RequestInit, Response};
 
-use super::promises::outcome;
+use super::{promises::outcome, texts::text};
 use crate::{app::ports::Body, domain::refusal::Refusal};
 
 #[wasm_bindgen]
@@ -21,11 +21,7 @@ extern "C" {
 #[wasm_bindgen(raw_module = "./http.js")]
 extern "C" {
     #[wasm_bindgen(js_name = requestHead)]
-    fn request_head(request: &Request) -> String;
-
-    /// In place of bindgen's copying, which looks at each character: of a cookie there are a thousand.
-    #[wasm_bindgen(js_name = writeRequestHead)]
-    fn write_request_head(request: &Request, memory: &mut [u8]) -> Option<usize>;
+    fn request_head(request: &Request) -> JsString;
 
     /// Names of headers, lower case.
     pub(super) type Names;
@@ -37,10 +33,10 @@ extern "C" {
     fn some_of(request: &Request, names: &Names) -> String;
 
     #[wasm_bindgen(js_name = answerHead)]
-    fn answer_head(answer: &Response) -> Option<String>;
+    fn answer_head(answer: &Response) -> Option<JsString>;
 
     #[wasm_bindgen(js_name = listenFor)]
-    fn listen_for(names: &Names);
+    fn listen_for(names: &str);
 
     #[wasm_bindgen(js_name = requestWith, catch)]
     fn request_with(
@@ -85,7 +81,7 @@ pub(super) async fn fetch_url(url: &str, init: &RequestInit) -> Result<Response,
 
 /// Has answers looked at for headers of these names.
 pub(super) fn listen(names: &[&str]) {
-    listen_for(&Names::of(names));
+    listen_for(&names.join("\n"));
 }
 
 impl Names {
@@ -121,7 +117,8 @@ impl Incoming {
 
     /// Its headers.
     pub(super) fn head(&self) -> &Head {
-        self.head.get_or_init(|| Head::of_request(&self.request))
+        self.head
+            .get_or_init(|| Head::of(text(&request_head(&self.request))))
     }
 
     /// Its headers of these names.
@@ -142,20 +139,7 @@ pub(super) struct Head {
     ends: Vec<usize>,
 }
 
-thread_local! {
-    /// Room for all but very long heads.
-    static ROOM: RefCell<[u8; 8192]> = const { RefCell::new([0; 8192]) };
-}
-
 impl Head {
-    fn of_request(request: &Request) -> Self {
-        let written = ROOM.with_borrow_mut(|room| {
-            let length = write_request_head(request, room)?;
-            str::from_utf8(room.get(..length)?).ok().map(str::to_owned)
-        });
-        Self::of(written.unwrap_or_else(|| request_head(request)))
-    }
-
     fn of(text: String) -> Self {
         let ends = memchr::memchr_iter(b'\n', text.as_bytes());
         Self {
@@ -166,7 +150,7 @@ impl Head {
 
     /// `None` of an answer without any of the headers that are listened for.
     pub(super) fn of_answer(answer: &Response) -> Option<Self> {
-        Some(Self::of(answer_head(answer)?))
+        Some(Self::of(text(&answer_head(answer)?)))
     }
 
     fn line(&self, number: usize) -> Option<&str> {

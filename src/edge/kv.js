@@ -12,8 +12,38 @@ export function getMany(kv, lines, cacheTtl) {
 export const put = (kv, key, value, expirationTtl, metadata) =>
   kv.put(key, value, { expirationTtl, metadata: metadata && JSON.parse(metadata) });
 
-/** Deletes a key, and when it is gone another. */
-export const deleteInTurn = (kv, first, last) => kv.delete(first).then(() => kv.delete(last));
+/** Deletions of pairs of keys: of each the one, and when that is gone the other; so many pairs at a time. */
+export class Deletions {
+  #keys;
+  #next = 0;
+  #failed = false;
+
+  /** `lines` are keys, a line each. */
+  constructor(kv, lines, atOnce) {
+    this.#keys = lines.split('\n');
+    const workers = Math.min(atOnce, this.#keys.length / 2);
+    this.done = Promise.all(Array.from({ length: workers }, () => this.#work(kv))).then(() => {
+      if (this.#failed) throw new Error('not all are deleted');
+    });
+  }
+
+  async #work(kv) {
+    while (this.#next < this.#keys.length) {
+      const [first, last] = [this.#keys[this.#next++], this.#keys[this.#next++]];
+      try {
+        await kv.delete(first);
+        await kv.delete(last);
+      } catch {
+        this.#failed = true;
+      }
+    }
+  }
+
+  /** Begins none any more. */
+  stop() {
+    this.#next = this.#keys.length;
+  }
+}
 
 /** As JSON: pairs of keys and metadata, and where the next page begins, if there is one. */
 export async function list(kv, prefix, cursor) {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use js_sys::{Array, Promise};
 use serde_json::value::RawValue;
-use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
 
-use super::promises::outcome;
+use super::{promises::outcome, texts::text};
 use crate::{
     app::ports::{Kv, Page, Unavailable},
     domain::limits,
@@ -35,11 +35,28 @@ extern "C" {
         metadata: Option<&str>,
     ) -> Result<Promise, JsValue>;
 
-    #[wasm_bindgen(js_name = deleteInTurn, catch)]
-    fn delete_in_turn(kv: &Namespace, first: &str, last: &str) -> Result<Promise, JsValue>;
+    type Deletions;
+
+    #[wasm_bindgen(constructor)]
+    fn begin(kv: &Namespace, keys: &str, at_once: usize) -> Deletions;
+
+    #[wasm_bindgen(method, getter)]
+    fn done(this: &Deletions) -> Promise;
+
+    #[wasm_bindgen(method)]
+    fn stop(this: &Deletions);
 
     #[wasm_bindgen(catch)]
     fn list(kv: &Namespace, prefix: &str, cursor: Option<String>) -> Result<Promise, JsValue>;
+}
+
+/// Deletions that go on while somebody waits for them.
+struct Begun(Deletions);
+
+impl Drop for Begun {
+    fn drop(&mut self) {
+        self.0.stop();
+    }
 }
 
 fn failed(_: JsValue) -> Unavailable {
@@ -75,14 +92,19 @@ impl Kv for Namespace {
         outcome(self.remove(key)).await.map(drop).map_err(failed)
     }
 
-    async fn delete_in_turn(&self, first: &str, last: &str) -> Result<(), Unavailable> {
-        let deleted = outcome(delete_in_turn(self, first, last)).await;
-        deleted.map(drop).map_err(failed)
+    /// In one crossing: of many sessions, a few for each would cost more than all that is decided.
+    async fn delete_pairs(&self, pairs: Vec<[String; 2]>) -> Result<(), Unavailable> {
+        if pairs.is_empty() {
+            return Ok(());
+        }
+        let keys = pairs.as_flattened().join("\n");
+        let begun = Begun(Deletions::begin(self, &keys, limits::KV_PARALLEL_DELETES));
+        outcome(Ok(begun.0.done())).await.map(drop).map_err(failed)
     }
 
     async fn list(&self, prefix: &str, cursor: Option<String>) -> Result<Page, Unavailable> {
         let page = outcome(list(self, prefix, cursor)).await.map_err(failed)?;
-        let page = page.as_string().unwrap_or_default();
+        let page = page.dyn_ref().map(text).unwrap_or_default();
         let (keys, cursor): (Vec<(String, Option<&RawValue>)>, _) =
             serde_json::from_str(&page).map_err(|_| Unavailable("kv_answer_incomplete"))?;
         let text = |metadata: &RawValue| metadata.get().to_owned();

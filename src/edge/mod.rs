@@ -17,6 +17,7 @@ mod relay;
 mod rows;
 mod runtime;
 mod store;
+mod texts;
 mod webcrypto;
 
 use std::rc::Rc;

@@ -78,7 +78,15 @@ impl Index {
     }
 
     pub(super) fn key(&self, id: &str) -> String {
-        format!("{}{id}", self.prefix())
+        let mut key = self.prefix();
+        key.push_str(id);
+        key
+    }
+
+    /// The keys of a session that this one found. Its own comes last: while that is there, a repeat finds the
+    /// other.
+    pub(super) fn keys(&self, found: &Found<'_>) -> [String; 2] {
+        [self.other(found.other).key(found.id), found.key.to_owned()]
     }
 
     /// The other index of a session that this one found.
@@ -124,18 +132,20 @@ pub(super) fn read_marks(values: &[Option<String>]) -> Result<Marks, Unavailable
 }
 
 /// One session that an index names.
-pub(super) struct Found {
-    pub(super) id: String,
+pub(super) struct Found<'a> {
+    pub(super) key: &'a str,
+    pub(super) id: &'a str,
     pub(super) login: Timestamp,
     pub(super) other: Digest,
 }
 
 /// What a page of an index names; `None` for entries that we did not write, or cannot read.
-pub(super) fn found(page: &Page) -> impl Iterator<Item = Option<Found>> {
+pub(super) fn found(page: &Page) -> impl Iterator<Item = Option<Found<'_>>> {
     page.keys.iter().map(|(key, metadata)| {
-        let metadata: entry::Metadata = serde_json::from_str(metadata.as_ref()?).ok()?;
+        let metadata: entry::Metadata<'_> = serde_json::from_str(metadata.as_ref()?).ok()?;
         Some(Found {
-            id: key.rsplit('/').next()?.to_owned(),
+            key,
+            id: key.rsplit('/').next()?,
             login: Timestamp::from_seconds(metadata.login),
             other: Digest::parse(&metadata.other)?,
         })

@@ -12,13 +12,9 @@ mod sweep;
 
 use std::time::Duration;
 
-use futures_util::{
-    StreamExt as _,
-    future::{join, join_all},
-    stream,
-};
+use futures_util::future::{join, join_all};
 
-use self::layout::{Found, Index, Pending, found, mark_keys, mark_ttl, read_mark, read_marks};
+use self::layout::{Index, Pending, found, mark_keys, mark_ttl, read_mark, read_marks};
 pub use self::sweep::Swept;
 use super::{
     budget::Budget,
@@ -171,20 +167,14 @@ impl<W: World, K: Kv> KvSessions<'_, W, K> {
                         if subject.is_some_and(|SubjectKey(hash)| hash != found.other) {
                             ended.of_other_subject = ended.of_other_subject.saturating_add(1);
                         }
-                        doomed.push(found);
+                        doomed.push(index.keys(&found));
                     }
                 }
             }
             let affordable = self.budget.take_times(DELETIONS, doomed.len());
             let is_cut = affordable < doomed.len();
-            // Each that has begun is finished, whatever becomes of the others.
-            stream::iter(doomed.into_iter().take(affordable))
-                .map(|found| self.delete_found(index, found))
-                .buffer_unordered(limits::KV_PARALLEL_DELETES)
-                .fold(Ok(()), async |all: Result<(), Unavailable>, one| {
-                    all.and(one)
-                })
-                .await?;
+            doomed.truncate(affordable);
+            self.kv.delete_pairs(doomed).await?;
             if is_cut {
                 return Err(Unavailable("kv_budget_spent"));
             }
@@ -193,12 +183,6 @@ impl<W: World, K: Kv> KvSessions<'_, W, K> {
                 return Ok(());
             }
         }
-    }
-
-    async fn delete_found(&self, index: &Index, found: Found) -> Result<(), Unavailable> {
-        let other = index.other(found.other).key(&found.id);
-        // That by which it was found goes last: while it is there, a repeat finds the rest.
-        self.kv.delete_in_turn(&other, &index.key(&found.id)).await
     }
 }
 
@@ -210,7 +194,8 @@ impl<W: World, K: Kv> Sessions for KvSessions<'_, W, K> {
             return Ok(Err(refused));
         }
         // The entry comes first: a logout that finds it by its subject deletes it, and no write that is
-        // still under way brings it back.
+        // still under way brings it back. (One that finds it by its sid before then leaves the other key
+        // behind, until its time is over. It says nothing of whether a session lives.)
         let now = self.world.now();
         entry::write(self.kv, session, now).await?;
         let by_subject = Index::from(session.subject).key(&session.id.to_string());
@@ -297,6 +282,6 @@ impl<W: World, K: Kv> Sessions for KvSessions<'_, W, K> {
     async fn end_one(&self, session: &Session) -> Result<(), Unavailable> {
         let entry = entry::key(session.sid, &session.id);
         let by_subject = Index::from(session.subject).key(&session.id.to_string());
-        self.kv.delete_in_turn(&entry, &by_subject).await
+        self.kv.delete_pairs(vec![[entry, by_subject]]).await
     }
 }

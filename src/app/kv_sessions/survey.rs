@@ -53,7 +53,7 @@ impl<W: World, K: Kv> KvSessions<'_, W, K> {
             let page = self.kv.list(&index.prefix(), cursor).await?;
             for found in found(&page).flatten() {
                 let (login, margin) = (found.login, limits::KV_ORDER_MARGIN);
-                let Some(id) = SessionId::parse(&found.id) else {
+                let Some(id) = SessionId::parse(found.id) else {
                     continue;
                 };
                 if marked.is_some_and(|mark| mark.covers(login, margin)) {

@@ -10,6 +10,9 @@ function headOf({ headers }) {
   return text;
 }
 
+const OF_DELIVERIES = ['content-type', 'content-encoding', 'content-length', 'cf-connecting-ip', 'cf-worker'];
+const OF_ANSWERS = ['set-cookie', 'clear-site-data', 'edge-logout-id-token', 'edge-logout-session', 'edge-logout-key'];
+
 /** One timer for all that the work waits for. */
 async function within(milliseconds, work) {
   const timer = setTimeout(() => {}, milliseconds);
@@ -24,6 +27,7 @@ const REFUSED = '{"error":"invalid_request","error_description":"The logout toke
 const ENDED = { matched: 1, later: 0, of_other_subject: 0, unreadable: 0, deferred: false };
 
 async function receive(request, env) {
+  for (const name of OF_DELIVERIES) request.headers.get(name);
   await request.arrayBuffer();
   if (!request.headers.has('x-list')) {
     console.log(JSON.stringify({ code: 'token_malformed', class: 'refused', app: 'SHOP' }));
@@ -44,13 +48,13 @@ async function pass(request, env, isSignedIn) {
     forward.headers.append('cookie', request.headers.get('cookie'));
   }
   const answer = await fetch(forward);
-  headOf(answer);
+  for (const name of OF_ANSWERS) answer.headers.has(name);
   return answer;
 }
 
 export default {
   async fetch(request, env, context) {
-    headOf(request);
+    if (request.method === 'GET') headOf(request);
     const plan = request.headers.get('x-plan');
     if (plan === 'begin') {
       await plans[env.MODE].begin?.(env, request);

@@ -48,7 +48,10 @@ export const plans = {
     check: (env, request) => ask(env, `u:${request.headers.get('x-name')}`, 'alive'),
     async begin(env, request) {
       const name = request.headers.get('x-name');
-      await env.SESSIONS.put(keyOf('session', 0), '{"login":1764000000,"registered_at":1764000000,"expires":1764000000}', ttl);
+      await env.SESSIONS.put(keyOf('session', 0), '{"login":1764000000,"registered_at":1764000000,"expires":1764000000}', {
+        ...ttl,
+        metadata: { login: 1_764_000_000, other: 'h'.repeat(43) },
+      });
       await ask(env, `u:${name}`, 'begin');
       await ask(env, `s:${name}`, 'begin');
     },

@@ -8,6 +8,8 @@ mod http;
 mod kv;
 #[path = "../../../../src/edge/promises.rs"]
 mod promises;
+#[path = "../../../../src/edge/texts.rs"]
+mod texts;
 #[path = "../../../../src/edge/webcrypto.rs"]
 mod webcrypto;
 
@@ -182,7 +184,7 @@ async fn end(kv: kv::Namespace, list: &str) -> Result<(), Unavailable> {
     try_join(mark, record).await?;
     for _ in kv.list(list, None).await?.keys {
         let [other, entry] = ["by-sub", "session"].map(key_of);
-        kv.delete_in_turn(&other, &entry).await?;
+        kv.delete_pairs(vec![[other, entry]]).await?;
     }
     Ok(())
 }
