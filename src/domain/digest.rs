@@ -65,11 +65,19 @@ impl Digest {
 impl fmt::Display for Digest {
     /// Base64url without padding: 43 characters.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [0; 43];
-        let encoded = BASE64_URL_SAFE_NO_PAD.encode_slice(self.0, &mut text);
-        encoded.map_err(|_| fmt::Error)?;
-        f.write_str(str::from_utf8(&text).map_err(|_| fmt::Error)?)
+        write_base64url::<43>(self.0, f)
     }
+}
+
+/// Writes what has so many letters in base64url, without allocating: keys of storage are full of it.
+pub(super) fn write_base64url<const LETTERS: usize>(
+    bytes: impl AsRef<[u8]>,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    let mut text = [0; LETTERS];
+    let encoded = BASE64_URL_SAFE_NO_PAD.encode_slice(bytes, &mut text);
+    encoded.map_err(|_| fmt::Error)?;
+    f.write_str(str::from_utf8(&text).map_err(|_| fmt::Error)?)
 }
 
 #[cfg(test)]

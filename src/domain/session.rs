@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     config::{App, SessionSid, SidScope},
-    digest::Digest,
+    digest::{self, Digest},
     id_token::Login,
     limits,
     logout_token::Target,
@@ -38,15 +38,16 @@ impl SessionId {
     /// Reads what `Display` wrote; `None` if it is anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(text).ok()?;
-        bytes.try_into().ok().map(Self)
+        let mut bytes = [0; 16];
+        let read = BASE64_URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
+        (read == bytes.len()).then_some(Self(bytes))
     }
 }
 
 impl fmt::Display for SessionId {
     /// Base64url without padding: 22 characters.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&BASE64_URL_SAFE_NO_PAD.encode(self.0))
+        digest::write_base64url::<22>(self.0, f)
     }
 }
 

@@ -16,6 +16,9 @@ import { memoryOf } from '../e2e/support/process.mjs';
 import { anonymous, work } from './work.mjs';
 import { startBackends } from './world.mjs';
 
+// Who is ended ends what it has started.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+
 const { ROUNDS = 7, SHARE = 1, ONLY = '', AMONG = '', OUTPUT = 'tests/.output/bench' } = process.env;
 const output = join(root, OUTPUT);
 const among = new RegExp(AMONG);

@@ -19,7 +19,7 @@ use crate::{
     domain::{
         digest::Digest,
         limits,
-        session::{Mark, Marks, Session, SidKey, SubjectKey},
+        session::{Mark, Marks, Session, SessionId, SidKey, SubjectKey},
         time::Timestamp,
     },
 };
@@ -86,7 +86,26 @@ impl Index {
     /// The keys of a session that this one found. Its own comes last: while that is there, a repeat finds the
     /// other.
     pub(super) fn keys(&self, found: &Found<'_>) -> [String; 2] {
-        [self.other(found.other).key(found.id), found.key.to_owned()]
+        [
+            self.other(found.other).key(found.name),
+            found.key.to_owned(),
+        ]
+    }
+
+    /// What a page of this one names; `None` for keys that we did not write, or cannot read.
+    pub(super) fn found<'a>(&self, page: &'a Page) -> impl Iterator<Item = Option<Found<'a>>> {
+        let prefix = self.prefix();
+        page.keys.iter().map(move |(key, metadata)| {
+            let name = key.strip_prefix(&prefix)?;
+            let metadata: entry::Metadata<'_> = serde_json::from_str(metadata.as_ref()?).ok()?;
+            Some(Found {
+                key,
+                name,
+                id: SessionId::parse(name)?,
+                login: Timestamp::from_seconds(metadata.login),
+                other: Digest::parse(&metadata.other)?,
+            })
+        })
     }
 
     /// The other index of a session that this one found.
@@ -134,22 +153,11 @@ pub(super) fn read_marks(values: &[Option<String>]) -> Result<Marks, Unavailable
 /// One session that an index names.
 pub(super) struct Found<'a> {
     pub(super) key: &'a str,
-    pub(super) id: &'a str,
+    /// The end of the key.
+    pub(super) name: &'a str,
+    pub(super) id: SessionId,
     pub(super) login: Timestamp,
     pub(super) other: Digest,
-}
-
-/// What a page of an index names; `None` for entries that we did not write, or cannot read.
-pub(super) fn found(page: &Page) -> impl Iterator<Item = Option<Found<'_>>> {
-    page.keys.iter().map(|(key, metadata)| {
-        let metadata: entry::Metadata<'_> = serde_json::from_str(metadata.as_ref()?).ok()?;
-        Some(Found {
-            key,
-            id: key.rsplit('/').next()?,
-            login: Timestamp::from_seconds(metadata.login),
-            other: Digest::parse(&metadata.other)?,
-        })
-    })
 }
 
 /// How long a mark must last: as long as any session it may cover. One can begin

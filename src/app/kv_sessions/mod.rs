@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 
-use self::layout::{Index, Pending, found, mark_keys, mark_ttl, read_mark, read_marks};
+use self::layout::{Index, Pending, mark_keys, mark_ttl, read_mark, read_marks};
 pub use self::sweep::Swept;
 use super::{
     budget::Budget,
@@ -128,7 +128,7 @@ impl<W: World, K: Kv> KvSessions<'_, W, K> {
         let mut cursor = None;
         loop {
             let page = self.kv.list(&index.prefix(), cursor).await?;
-            for found in found(&page).flatten() {
+            for found in index.found(&page).flatten() {
                 let subject = index.other(found.other);
                 if !subjects.contains(&subject) {
                     subjects.push(subject);
@@ -156,7 +156,7 @@ impl<W: World, K: Kv> KvSessions<'_, W, K> {
             }
             let page = self.kv.list(&index.prefix(), cursor).await?;
             let mut doomed = Vec::new();
-            for found in found(&page) {
+            for found in index.found(&page) {
                 match found {
                     None => ended.unreadable = ended.unreadable.saturating_add(1),
                     Some(found) if !Mark(logout).covers(found.login, limits::KV_ORDER_MARGIN) => {

@@ -2,13 +2,13 @@
 
 use super::{
     Kv, KvSessions, Survey, Target, Unavailable, World,
-    layout::{Index, Kind, found, read_mark},
+    layout::{Index, Kind, read_mark},
 };
 use crate::{
     app::entry,
     domain::{
         limits,
-        session::{Mark, Scope, Session, SessionId, SidKey, SubjectKey},
+        session::{Mark, Scope, Session, SidKey, SubjectKey},
         time::Timestamp,
     },
 };
@@ -51,11 +51,8 @@ impl<W: World, K: Kv> KvSessions<'_, W, K> {
         loop {
             self.afford(1)?;
             let page = self.kv.list(&index.prefix(), cursor).await?;
-            for found in found(&page).flatten() {
+            for found in index.found(&page).flatten() {
                 let (login, margin) = (found.login, limits::KV_ORDER_MARGIN);
-                let Some(id) = SessionId::parse(found.id) else {
-                    continue;
-                };
                 if marked.is_some_and(|mark| mark.covers(login, margin)) {
                     continue;
                 }
@@ -70,7 +67,7 @@ impl<W: World, K: Kv> KvSessions<'_, W, K> {
                 };
                 if survey.sessions.len() < limits::SESSIONS_LISTED {
                     survey.sessions.push(Session {
-                        id,
+                        id: found.id,
                         subject: SubjectKey(subject),
                         sid: SidKey(sid),
                         login,
