@@ -140,8 +140,8 @@ pub trait Kv {
     /// [`Unavailable`]: it may have been deleted or not.
     async fn delete(&self, key: &str) -> Result<(), Unavailable>;
 
-    /// Deletes pairs of keys: of each the one, and when that is gone the other; some pairs at a time. Each pair
-    /// that has begun is finished, whatever becomes of the others. When this is dropped, none is begun any more.
+    /// Deletes pairs of keys: of each the one, and when that is gone the other; some pairs at a time, and all of
+    /// them, whatever becomes of one. Nobody knows how many are if this is dropped.
     ///
     /// # Errors
     /// [`Unavailable`]: each key may have been deleted or not, the second of a pair only if the first is gone.

@@ -12,37 +12,24 @@ export function getMany(kv, lines, cacheTtl) {
 export const put = (kv, key, value, expirationTtl, metadata) =>
   kv.put(key, value, { expirationTtl, metadata: metadata && JSON.parse(metadata) });
 
-/** Deletions of pairs of keys: of each the one, and when that is gone the other; so many pairs at a time. */
-export class Deletions {
-  #keys;
-  #next = 0;
-  #failed = false;
-
-  /** `lines` are keys, a line each. */
-  constructor(kv, lines, atOnce) {
-    this.#keys = lines.split('\n');
-    const workers = Math.min(atOnce, this.#keys.length / 2);
-    this.done = Promise.all(Array.from({ length: workers }, () => this.#work(kv))).then(() => {
-      if (this.#failed) throw new Error('not all are deleted');
-    });
-  }
-
-  async #work(kv) {
-    while (this.#next < this.#keys.length) {
-      const [first, last] = [this.#keys[this.#next++], this.#keys[this.#next++]];
+/** Deletes pairs of keys, a line each: of each pair the one, and when that is gone the other; so many at a time. */
+export async function deletePairs(kv, lines, atOnce) {
+  const keys = lines.split('\n');
+  let next = 0;
+  let isFailed = false;
+  const deleteSome = async () => {
+    while (next < keys.length) {
+      const [first, last] = [keys[next++], keys[next++]];
       try {
         await kv.delete(first);
         await kv.delete(last);
       } catch {
-        this.#failed = true;
+        isFailed = true;
       }
     }
-  }
-
-  /** Begins none any more. */
-  stop() {
-    this.#next = this.#keys.length;
-  }
+  };
+  await Promise.all(Array.from({ length: Math.min(atOnce, keys.length / 2) }, deleteSome));
+  if (isFailed) throw new Error('not all of them');
 }
 
 /** As JSON: pairs of keys and metadata, and where the next page begins, if there is one. */

@@ -35,28 +35,11 @@ extern "C" {
         metadata: Option<&str>,
     ) -> Result<Promise, JsValue>;
 
-    type Deletions;
-
-    #[wasm_bindgen(constructor)]
-    fn begin(kv: &Namespace, keys: &str, at_once: usize) -> Deletions;
-
-    #[wasm_bindgen(method, getter)]
-    fn done(this: &Deletions) -> Promise;
-
-    #[wasm_bindgen(method)]
-    fn stop(this: &Deletions);
+    #[wasm_bindgen(js_name = deletePairs, catch)]
+    fn delete_pairs(kv: &Namespace, keys: &str, at_once: usize) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch)]
     fn list(kv: &Namespace, prefix: &str, cursor: Option<String>) -> Result<Promise, JsValue>;
-}
-
-/// Deletions that go on while somebody waits for them.
-struct Begun(Deletions);
-
-impl Drop for Begun {
-    fn drop(&mut self) {
-        self.0.stop();
-    }
 }
 
 fn failed(_: JsValue) -> Unavailable {
@@ -98,8 +81,8 @@ impl Kv for Namespace {
             return Ok(());
         }
         let keys = pairs.as_flattened().join("\n");
-        let begun = Begun(Deletions::begin(self, &keys, limits::KV_PARALLEL_DELETES));
-        outcome(Ok(begun.0.done())).await.map(drop).map_err(failed)
+        let deleted = delete_pairs(self, &keys, limits::KV_PARALLEL_DELETES);
+        outcome(deleted).await.map(drop).map_err(failed)
     }
 
     async fn list(&self, prefix: &str, cursor: Option<String>) -> Result<Page, Unavailable> {

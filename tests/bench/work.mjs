@@ -13,6 +13,8 @@ const STUBS = ['stub, KV', 'calls, KV', 'stub, ledger', 'calls, ledger'];
 /** Who is asked for pages without a login. */
 const PROXIES = ['pass-through', 'border'];
 const LOGIN_AT_ONCE = 8;
+/** So many sessions of a user everybody deletes at the same time. */
+const SESSIONS_AT_ONCE = 32;
 
 /** What a stub lists: one session. */
 const LISTED_ONE = `session/${'h'.repeat(43)}/`;
@@ -63,9 +65,10 @@ async function allGone(contestant, world) {
 const bySid = (name, count, atOnce) => ({
   name,
   atOnce,
+  opening: 2 * atOnce,
   contestants: ['floor', ...STUBS, 'border', 'Apache', ...PRODUCTS],
   prepare(world) {
-    const logins = people(count).map((person) => ({ ...person, idToken: world.idToken(person) }));
+    const logins = people(this.opening + count).map((person) => ({ ...person, idToken: world.idToken(person) }));
     const tokens = logins.map(({ sid }) => world.logoutToken({ sid }));
     return { logins, tokens };
   },
@@ -73,7 +76,8 @@ const bySid = (name, count, atOnce) => ({
     if (contestant.logIn) contestant.cookies = await contestant.logIn(logins);
     else if (['stub, KV', 'calls, KV', 'border'].includes(contestant.name)) {
       const metadata = JSON.stringify({ login: 1_764_000_000, other: 'h'.repeat(43) });
-      const entry = [`${LISTED_ONE}${'i'.repeat(22)}`, '', metadata];
+      // Another than those that they delete.
+      const entry = [`${LISTED_ONE}${'j'.repeat(22)}`, '', metadata];
       await world.tell('put', { kv: contestant.kv, entries: [entry] });
     } else if (contestant.name !== 'floor') await logIn(contestant, world, logins);
     return tokens.map((token, number) => ({
@@ -95,13 +99,14 @@ const bySid = (name, count, atOnce) => ({
 const bySub = (sessions, count) => ({
   name: `logout by sub, ${sessions.toLocaleString('en')} sessions`,
   atOnce: 1,
+  opening: 1,
   contestants: ['stub, KV', ...PRODUCTS],
   prepare(world) {
-    const subs = Array.from({ length: count }, () => randomUUID());
-    const logins = people(count * sessions, (number) => subs[number % count]);
+    const [opener, ...subs] = Array.from({ length: this.opening + count }, () => randomUUID());
+    const logins = [...people(SESSIONS_AT_ONCE, () => opener), ...people(count * sessions, (number) => subs[number % count])];
     return {
       logins: logins.map((person) => ({ ...person, idToken: world.idToken(person) })),
-      tokens: subs.map((sub) => world.logoutToken({ sub })),
+      tokens: [opener, ...subs].map((sub) => world.logoutToken({ sub })),
     };
   },
   async requests(contestant, world, { logins, tokens }) {
@@ -131,8 +136,11 @@ const bySub = (sessions, count) => ({
 const refused = (what, token, count) => ({
   name: `refused: ${what}`,
   atOnce: 8,
+  opening: 8,
   contestants: ['floor', 'border', 'calls, KV', 'ts-jose', 'edge-logout, KV'],
-  prepare: (world) => ({ tokens: Array(count).fill(token(world)) }),
+  prepare(world) {
+    return { tokens: Array(this.opening + count).fill(token(world)) };
+  },
   requests: async (_, world, { tokens }) =>
     tokens.map((token) => ({ method: 'POST', path: PATH, headers: { host: world.origin, ...FORM }, body: form(token) })),
   check: (answer, number, { name }) => statusIs(name === 'floor' ? 200 : 400)(answer, number),
@@ -145,7 +153,7 @@ const badlySigned = (count) => ({
   contestants: ['floor', 'ts-jose', 'edge-logout, KV'],
   prepare(world) {
     const token = world.logoutToken({ sid: randomUUID() });
-    return { token, tokens: Array(count).fill(token.replace(/.{20}$/, 'A'.repeat(20))) };
+    return { token, tokens: Array(this.opening + count).fill(token.replace(/.{20}$/, 'A'.repeat(20))) };
   },
   async verify(contestant, world, { token }) {
     const [request] = await this.requests(contestant, world, { tokens: [token] });
@@ -173,6 +181,7 @@ const pageOf = (user) => ({ status, headers, bytes }, number) => {
 const gated = (isSignedIn, count) => ({
   name: `gated GET, ${isSignedIn ? 'signed in' : 'anonymous'}`,
   atOnce: 8,
+  opening: 8,
   contestants: [...PROXIES, ...(isSignedIn ? STUBS : ['calls, KV']), ...PRODUCTS],
   prepare(world) {
     const logins = isSignedIn ? people(20) : [];
@@ -180,7 +189,7 @@ const gated = (isSignedIn, count) => ({
   },
   async requests(contestant, world, { logins }) {
     const cookies = PROXIES.includes(contestant.name) || !isSignedIn ? [] : await logIn(contestant, world, logins);
-    const { list } = anonymous(world, count);
+    const { list } = anonymous(world, this.opening + count);
     if (!isSignedIn) return list;
     return list.map(({ path, headers }, number) => {
       const who = number % logins.length;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import { Deletions } from '../../src/edge/kv.js';
+import { deletePairs } from '../../src/edge/kv.js';
 
 /** A KV whose deletions come to an end when they are told to. */
 function kv() {
@@ -28,7 +28,7 @@ const pairs = (count) => Array.from({ length: count }, (_, number) => `first${nu
 
 test('the second of a pair goes when the first is gone, and the next pair when a place is free', async () => {
   const store = kv();
-  const { done } = new Deletions(store, pairs(3), 2);
+  const done = deletePairs(store, pairs(3), 2);
   assert.deepEqual(store.begun, ['first0', 'first1']);
   await store.end('first1');
   assert.deepEqual(store.begun, ['first0', 'first1', 'last1']);
@@ -42,8 +42,7 @@ test('the second of a pair goes when the first is gone, and the next pair when a
 for (const failing of ['first0', 'last0']) {
   test(`if ${failing} fails the others are deleted all the same, and it is told`, async () => {
     const store = kv();
-    const { done } = new Deletions(store, pairs(3), 1);
-    const told = assert.rejects(done);
+    const told = assert.rejects(deletePairs(store, pairs(3), 1));
     if (failing === 'last0') await store.end('first0');
     await store.end(failing, true);
     for (const key of ['first1', 'last1', 'first2', 'last2']) await store.end(key);
@@ -52,11 +51,15 @@ for (const failing of ['first0', 'last0']) {
   });
 }
 
-test('when they are stopped, what has begun is finished, and no more is begun', async () => {
+test('a KV that throws at once has failed, too', async () => {
   const store = kv();
-  const deletions = new Deletions(store, pairs(3), 1);
-  deletions.stop();
-  for (const key of ['first0', 'last0']) await store.end(key);
-  assert.deepEqual(store.begun, ['first0', 'last0']);
-  await deletions.done;
+  const { delete: begin } = store;
+  store.delete = (key) => {
+    if (key === 'first0') throw new Error('KV is down');
+    return begin(key);
+  };
+  const told = assert.rejects(deletePairs(store, pairs(2), 1));
+  await setImmediate();
+  for (const key of ['first1', 'last1']) await store.end(key);
+  await told;
 });

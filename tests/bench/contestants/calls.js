@@ -44,8 +44,7 @@ async function pass(request, env, isSignedIn) {
   if (isSignedIn) {
     await plans[env.MODE].check(env, request);
     forward = new Request(request);
-    forward.headers.delete('cookie');
-    forward.headers.append('cookie', request.headers.get('cookie'));
+    forward.headers.set('cookie', request.headers.get('cookie'));
   }
   const answer = await fetch(forward);
   for (const name of OF_ANSWERS) answer.headers.has(name);
