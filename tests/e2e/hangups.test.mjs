@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { test } from 'node:test';
-import { session } from './support/format.mjs';
+import { seal, session } from './support/format.mjs';
 import { startWorld } from './support/world.mjs';
 
 // Requests are collected when the test says so.
@@ -43,6 +43,15 @@ test('a token whose OP does not wait for the answer ends its session', async () 
   }
 });
 
+/** How many requests the Worker still holds, when it has had time to let go of them. */
+async function leftAt(world, isOver) {
+  let left;
+  for (const end = Date.now() + 20_000; (left !== 0 || !isOver()) && Date.now() < end; ) {
+    left = Number((await world.request('/left')).body);
+  }
+  return left;
+}
+
 test('nothing is left of requests whose clients have left', async () => {
   const world = await startWorld({ bare: true, entry: 'leaving.js' });
   try {
@@ -55,11 +64,28 @@ test('nothing is left of requests whose clients have left', async () => {
     for (let number = 0; number < 50; number++) {
       await sendAndLeave(world, 'GET /shop/hangs HTTP/1.1\r\nhost: app.test\r\nx-watched: yes\r\n\r\n', () => atApp > number);
     }
-    let left;
-    for (const end = Date.now() + 20_000; (left !== 0 || gone < atApp) && Date.now() < end; ) {
-      left = Number((await world.request('/left')).body);
-    }
+    const left = await leftAt(world, () => gone === atApp);
     assert.deepEqual([atApp, gone, left], [50, 50, 0]);
+  } finally {
+    await world.stop();
+  }
+});
+
+test('nor if they leave while the session that they have left is deleted', async () => {
+  const world = await startWorld({ bare: true, entry: 'leaving.js', mode: 'kv' });
+  try {
+    const { op } = world;
+    const alive = session({ issuer: op.issuer, client: 'shop', sub: 'alice', sid: 's1', login: op.now() - 5 });
+    await world.store(alive);
+    const cookie = `shop.sid=${seal(world.sealKeys, world.shop, 'shop.sid', 'c', alive)}`;
+    let deleting = 0;
+    world.app = (req, res) => {
+      if (req.url === '/deleting') deleting++;
+      else res.writeHead(200, { 'set-cookie': 'shop.sid=; Path=/; Max-Age=0' }).end();
+    };
+    const text = `GET /shop/ HTTP/1.1\r\nhost: app.test\r\nx-watched: deletes\r\ncookie: ${cookie}\r\n\r\n`;
+    for (let number = 0; number < 20; number++) await sendAndLeave(world, text, () => deleting > number);
+    assert.deepEqual([deleting, await leftAt(world, () => true)], [20, 0]);
   } finally {
     await world.stop();
   }
