@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
-import { seal, session } from './support/format.mjs';
+import { entryOf, seal, session } from './support/format.mjs';
 import { admit, alive, ask, end, endSome, userList } from './support/ledger.mjs';
 import { startWorld } from './support/world.mjs';
 
@@ -68,8 +68,8 @@ test('five thousand sessions of a user end by one token, at once, and KV is clea
   for (let at = 0; at < sessions.length; at += 100) {
     const some = sessions.slice(at, at + 100);
     await Promise.all(some.map((one) => ask(world.ledger, list, admit(list, one))));
-    const entries = some.flatMap((one) => Object.entries(world.stored(one)));
-    await Promise.all(entries.map(([key, value]) => world.kv.put(key, value)));
+    const entries = some.flatMap((one) => Object.entries(entryOf(one)));
+    await Promise.all(entries.map(([key, [value, metadata]]) => world.kv.put(key, value, { metadata })));
   }
   await world.takeLogs();
   const token = await op.logoutToken({ sub: 'alice' });
