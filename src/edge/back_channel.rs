@@ -68,7 +68,13 @@ const UNAVAILABLE: &str = r#"{"error":"temporarily_unavailable","error_descripti
 
 thread_local! {
     /// What is asked of a delivery.
-    static HEADERS: Names = Names::of(&["content-type", "content-encoding", "content-length", "cf-connecting-ip", "cf-worker"]);
+    static HEADERS: Names = Names::of(&[
+        "content-type",
+        "content-encoding",
+        "content-length",
+        "cf-connecting-ip",
+        "cf-worker",
+    ]);
     // The answers of Back-Channel Logout 1.0 section 2.8: fixed texts, never stored.
     static DONE: Ready = Ready::of(200, None, &[NO_STORE]);
     static REFUSAL: Ready = Ready::of(400, Some(REFUSED), &[JSON, NO_STORE]);

@@ -89,7 +89,7 @@ export class Client {
     if (this.#waits.size > 0) this.#lookIn(work, Math.min(...this.#waits.values()) - now, now);
   }
 
-  /** The instance has died while it waited: nobody else is left to answer, and nothing goes on. */
+  /** The instance has died while it waited: nobody else is left to answer, and of its work nothing goes on. */
   #giveUp() {
     if (!this.#isAnswered) this.answer(unavailable());
     this.#release?.();

@@ -47,7 +47,13 @@ const REFUSED: &str =
 
 thread_local! {
     /// As many as edge-logout asks for.
-    static HEADERS: Names = Names::of(&["content-type", "content-encoding", "content-length", "cf-connecting-ip", "x-list"]);
+    static HEADERS: Names = Names::of(&[
+        "content-type",
+        "content-encoding",
+        "content-length",
+        "cf-connecting-ip",
+        "x-list",
+    ]);
     static REFUSAL: Ready = Ready::of(400, Some(REFUSED), &[http::JSON, NO_STORE]);
     static DONE: Ready = Ready::of(200, None, &[NO_STORE]);
     static TOKEN: OnceCell<Option<Rc<Token>>> = const { OnceCell::new() };
