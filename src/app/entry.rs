@@ -47,13 +47,19 @@ impl Metadata<'_> {
 /// With what the keys of the sessions of a `sid` begin.
 #[must_use]
 pub fn prefix(SidKey(sid): SidKey) -> String {
-    format!("session/{sid}/")
+    ["session/", &sid.letters(), "/"].concat()
 }
 
 /// Its key.
 #[must_use]
 pub fn key(sid: SidKey, id: &SessionId) -> String {
-    format!("{}{id}", prefix(sid))
+    key_of(sid, &id.letters())
+}
+
+/// The key of the session with that id, as it is written.
+#[must_use]
+pub fn key_of(SidKey(sid): SidKey, id: &str) -> String {
+    ["session/", &sid.letters(), "/", id].concat()
 }
 
 /// When the session of an entry ends by itself; `None` if we did not write it.

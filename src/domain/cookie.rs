@@ -1,6 +1,6 @@
 //! Cookies on the wire (RFC 6265bis): taken apart without changing what is not ours.
 
-use std::fmt::Write as _;
+use std::iter;
 
 use cookie::Cookie;
 
@@ -17,7 +17,7 @@ const BLANKS: [char; 2] = [' ', '\t'];
 #[must_use]
 pub fn pairs(header: &str, is_protected: impl Fn(&str, &str) -> bool) -> Vec<(&str, &str)> {
     let mut pairs = Vec::new();
-    for piece in header.split(';') {
+    for piece in pieces(header) {
         let trimmed = piece.trim_matches(BLANKS);
         // One segment, as most are.
         if !has_separator(trimmed) {
@@ -42,6 +42,14 @@ pub fn pairs(header: &str, is_protected: impl Fn(&str, &str) -> bool) -> Vec<(&s
     }
     pairs.retain(|(name, value)| !name.is_empty() || !value.is_empty());
     pairs
+}
+
+/// What is between semicolons. Session cookies are long, and `str::split` looks at few bytes at a time.
+fn pieces(header: &str) -> impl Iterator<Item = &str> {
+    let semicolons = memchr::memchr_iter(b';', header.as_bytes());
+    let starts = iter::once(0).chain(semicolons.clone().map(|end| end.saturating_add(1)));
+    iter::zip(starts, semicolons.chain([header.len()]))
+        .filter_map(|(start, end)| header.get(start..end))
 }
 
 fn separates(c: char) -> bool {
@@ -85,7 +93,9 @@ pub fn join<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> Option<Strin
     for (name, value) in pairs {
         let separator = if header.is_empty() { "" } else { "; " };
         let equals = if name.is_empty() { "" } else { "=" };
-        let _ = write!(header, "{separator}{name}{equals}{value}");
+        let parts = [separator, name, equals, value];
+        header.reserve(parts.map(str::len).iter().sum());
+        header.extend(parts);
     }
     (!header.is_empty()).then_some(header)
 }
@@ -181,7 +191,7 @@ fn without(attributes: &str, dropped: &[&str]) -> String {
             .iter()
             .any(|dropped| name.eq_ignore_ascii_case(dropped));
         if !attribute.is_empty() && !is_dropped {
-            let _ = write!(kept, "; {attribute}");
+            kept.extend(["; ", attribute]);
         }
     }
     kept

@@ -1,6 +1,6 @@
 //! The hashes that stand for identifiers in storage, seals and logs.
 
-use std::fmt;
+use std::{fmt, ops::Deref};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -53,31 +53,44 @@ impl Digest {
         (read == bytes.len()).then_some(Self(bytes))
     }
 
+    /// Base64url without padding.
+    #[must_use]
+    pub fn letters(&self) -> Letters<43> {
+        Letters::of(&self.0)
+    }
+
     /// The first characters, enough to follow one identifier through the log.
     #[must_use]
     pub fn short(&self) -> String {
-        let mut text = self.to_string();
-        text.truncate(12);
-        text
+        self.letters().get(..12).unwrap_or_default().to_owned()
     }
 }
 
 impl fmt::Display for Digest {
-    /// Base64url without padding: 43 characters.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write_base64url::<43>(self.0, f)
+        f.write_str(&self.letters())
     }
 }
 
-/// Writes what has so many letters in base64url, without allocating: keys of storage are full of it.
-pub(super) fn write_base64url<const LETTERS: usize>(
-    bytes: impl AsRef<[u8]>,
-    f: &mut fmt::Formatter<'_>,
-) -> fmt::Result {
-    let mut text = [0; LETTERS];
-    let encoded = BASE64_URL_SAFE_NO_PAD.encode_slice(bytes, &mut text);
-    encoded.map_err(|_| fmt::Error)?;
-    f.write_str(str::from_utf8(&text).map_err(|_| fmt::Error)?)
+/// So many letters of base64url, not allocated: keys of storage are made of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Letters<const COUNT: usize>([u8; COUNT]);
+
+impl<const COUNT: usize> Letters<COUNT> {
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        let mut letters = [0; COUNT];
+        // There is room: what is encoded has one length.
+        let _ = BASE64_URL_SAFE_NO_PAD.encode_slice(bytes, &mut letters);
+        Self(letters)
+    }
+}
+
+impl<const COUNT: usize> Deref for Letters<COUNT> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        str::from_utf8(&self.0).unwrap_or_default()
+    }
 }
 
 #[cfg(test)]

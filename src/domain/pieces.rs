@@ -32,7 +32,10 @@ pub fn name(name: &str, position: usize) -> String {
 #[must_use]
 pub fn is_later(name: &str) -> bool {
     let (_, position) = name.rsplit_once('~').unwrap_or_default();
-    (1..limits::COOKIE_PIECES).any(|later| later.to_string() == position)
+    let is_it = |later: &usize| (1..limits::COOKIE_PIECES).contains(later);
+    let later = position.parse().ok().filter(is_it);
+    // As we write it.
+    later.is_some_and(|later| later.to_string() == position)
 }
 
 /// The cookies, names and values, that hold `sealed` under `name`: one if it fits; `None` if it

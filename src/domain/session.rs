@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     config::{App, SessionSid, SidScope},
-    digest::{self, Digest},
+    digest::{Digest, Letters},
     id_token::Login,
     limits,
     logout_token::Target,
@@ -35,6 +35,12 @@ impl SessionId {
         &self.0
     }
 
+    /// Base64url without padding.
+    #[must_use]
+    pub fn letters(&self) -> Letters<22> {
+        Letters::of(&self.0)
+    }
+
     /// Reads what `Display` wrote; `None` if it is anything else.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
@@ -45,9 +51,8 @@ impl SessionId {
 }
 
 impl fmt::Display for SessionId {
-    /// Base64url without padding: 22 characters.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        digest::write_base64url::<22>(self.0, f)
+        f.write_str(&self.letters())
     }
 }
 

@@ -172,9 +172,10 @@ pub fn without_session_ids(app: &App, path: &str, query: &str) -> Option<(String
         USUAL.iter().any(|usual| name.eq_ignore_ascii_case(usual))
     };
     let is_id = |field: &str| is_usual(field) || app.session_cookies.may_mean(name(field));
-    let has_parameter = path
-        .split('/')
-        .any(|segment| segment.split(';').skip(1).any(is_id));
+    let has_parameter = path.contains(';')
+        && path
+            .split('/')
+            .any(|segment| segment.split(';').skip(1).any(is_id));
     let has_field = fields(query).any(is_usual);
     (has_parameter || has_field).then(|| {
         let segments = path.split('/').map(|segment| {

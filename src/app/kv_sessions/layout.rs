@@ -73,14 +73,16 @@ impl Index {
     pub(super) fn prefix(&self) -> String {
         match self.kind {
             Kind::Sid => entry::prefix(SidKey(self.hash)),
-            Kind::Sub => format!("by-sub/{}/", self.hash),
+            Kind::Sub => ["by-sub/", &self.hash.letters(), "/"].concat(),
         }
     }
 
+    /// The key of the session with that id, as it is written.
     pub(super) fn key(&self, id: &str) -> String {
-        let mut key = self.prefix();
-        key.push_str(id);
-        key
+        match self.kind {
+            Kind::Sid => entry::key_of(SidKey(self.hash), id),
+            Kind::Sub => ["by-sub/", &self.hash.letters(), "/", id].concat(),
+        }
     }
 
     /// The keys of a session that this one found. Its own comes last: while that is there, a repeat finds the
@@ -118,7 +120,7 @@ impl Index {
     }
 
     pub(super) fn mark_key(&self) -> String {
-        format!("mark/{}", self.hash)
+        ["mark/", &self.hash.letters()].concat()
     }
 }
 

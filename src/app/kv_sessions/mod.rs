@@ -198,7 +198,7 @@ impl<W: World, K: Kv> Sessions for KvSessions<'_, W, K> {
         // behind, until its time is over. It says nothing of whether a session lives.)
         let now = self.world.now();
         entry::write(self.kv, session, now).await?;
-        let by_subject = Index::from(session.subject).key(&session.id.to_string());
+        let by_subject = Index::from(session.subject).key(&session.id.letters());
         let metadata = entry::Metadata::of(session, session.sid.0)?;
         let ttl = entry::ttl(session, now);
         self.kv.put(&by_subject, "", Some(&metadata), ttl).await?;
@@ -281,7 +281,7 @@ impl<W: World, K: Kv> Sessions for KvSessions<'_, W, K> {
 
     async fn end_one(&self, session: &Session) -> Result<(), Unavailable> {
         let entry = entry::key(session.sid, &session.id);
-        let by_subject = Index::from(session.subject).key(&session.id.to_string());
+        let by_subject = Index::from(session.subject).key(&session.id.letters());
         self.kv.delete_pairs(vec![[entry, by_subject]]).await
     }
 }
