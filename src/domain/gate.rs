@@ -39,21 +39,19 @@ pub struct Request<'a> {
     pub query: &'a str,
     /// The whole URL.
     pub url: &'a str,
-    /// The page it comes from, as the client says.
-    pub referer: Option<&'a str>,
-    /// The `Cookie` header.
-    pub cookies: Option<&'a str>,
-    /// Whether a person is looking at a page that this request loads.
-    pub is_navigation: bool,
+    /// The `Cookie` header, empty if there is none.
+    pub cookies: &'a str,
 }
 
-/// An ended session's unsafe request never reaches the app; others do as `on_ended` says.
+/// An ended session's unsafe request never reaches the app; others do as `on_ended` says. `is_navigation` says of
+/// an ended session's request whether a person is looking at a page that it loads.
 #[must_use]
 pub fn passage<'a>(
     app: &'a App,
     standing: &Standing,
     jar: &Jar,
     request: &Request<'_>,
+    is_navigation: bool,
 ) -> Passage<'a> {
     let is_safe = matches!(request.method, "GET" | "HEAD" | "OPTIONS");
     match &app.on_ended {
@@ -62,8 +60,8 @@ pub fn passage<'a>(
         // Preflights carry no cookies, and what says how others may ask must be answered.
         _ if request.method == "OPTIONS" => Passage::Forward,
         OnEnded::Anonymous if is_safe => Passage::Forward,
-        OnEnded::Anonymous if request.is_navigation => Passage::Back,
-        OnEnded::Redirect(location) if request.is_navigation => {
+        OnEnded::Anonymous if is_navigation => Passage::Back,
+        OnEnded::Redirect(location) if is_navigation => {
             let is_there = location.split('?').next() == Some(request.path);
             match (is_there || jar.was_redirected(), is_safe) {
                 (false, _) => Passage::Redirect(location),

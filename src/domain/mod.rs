@@ -24,6 +24,7 @@ pub mod operator;
 pub mod packed;
 pub mod pieces;
 pub mod refusal;
+pub mod reserved;
 pub mod route;
 pub mod seal;
 pub mod sender;

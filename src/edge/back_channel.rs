@@ -40,7 +40,7 @@ pub(super) async fn receive(
             address: header("cf-connecting-ip"),
             worker: header("cf-worker"),
         },
-        body: Content::of(&incoming.request, &head),
+        body: Content::of(&incoming.request, head.header("content-length")),
     };
     let (world, sessions) = (&bindings.world, bindings.sessions(app));
     let (answer, unfinished) = logout::receive(world, &sessions, app, delivery).await;

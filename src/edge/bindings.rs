@@ -23,6 +23,7 @@ use crate::{
     },
     domain::{
         config::{self, App, Config},
+        reserved,
         seal::Authority,
     },
 };
@@ -102,7 +103,7 @@ impl Bound {
             None
         };
         let config = CONFIG.with(|cell| cell.get_or_init(read).clone())?;
-        http::listen(&front::telling(&config));
+        http::listen(&reserved::pattern(&config), &front::telling(&config));
         if env.kv("SESSIONS").is_err() {
             report("SESSIONS: the KV namespace is not bound");
             return None;

@@ -2,16 +2,6 @@
 // its texts, a crossing takes as long as most of what is done by it.
 
 // No header holds a line break (RFC 9110 section 5.5): the runtime refuses one. Held by heads.test.mjs.
-function linesOf(headers) {
-  let lines = '';
-  // Half of what an iteration takes.
-  headers.forEach((value, name) => (lines += `${name}\n${value}\n`));
-  return lines;
-}
-
-/** Name and value of every header, a line each. */
-export const requestHead = ({ headers }) => linesOf(headers);
-
 /** As many names as there are lines. */
 export const namesOf = (lines) => lines.split('\n');
 
@@ -25,17 +15,36 @@ export function someOf({ headers }, names) {
   return lines;
 }
 
-/** The headers for which answers are looked at: told with the bindings, before any request is served. */
+/** What heads are looked at for: told with the bindings, before any request is served. */
+let reserved;
 let telling;
 
-/** Has answers looked at for these headers, a line each. */
-export function listenFor(names) {
+/** Has requests looked at for headers whose names are like that, and answers for those of these names, a line each. */
+export function lookFor(pattern, names) {
+  reserved = new RegExp(pattern, 'gm');
   telling = namesOf(names);
 }
 
-/** Name and value of every header, a line each; nothing, where none is listened for: most answers. */
+/** The cookies of a request, and the names that it was looked at for, a line each; nothing, where there is neither. */
+export function requestHead({ headers }) {
+  // Not by `forEach`, which makes a text of each value.
+  const names = [...headers.keys()];
+  const cookies = names.includes('cookie') ? headers.get('cookie') : undefined;
+  const found = names.join('\n').match(reserved);
+  return found === null ? cookies : [cookies, ...found].join('\n');
+}
+
+function linesOf(headers) {
+  let lines = '';
+  headers.forEach((value, name) => (lines += `${name}\n${value}\n`));
+  return lines;
+}
+
+/** Name and value of every header, a line each; nothing, where it has none that is looked for: most answers. */
 export function answerHead({ headers }) {
-  for (const name of telling) if (headers.has(name)) return linesOf(headers);
+  for (const name of telling) {
+    if (headers.has(name)) return linesOf(headers);
+  }
 }
 
 /** Makes changes, of three lines each: what to do, a header's name, and its value. */

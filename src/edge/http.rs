@@ -1,7 +1,5 @@
 //! Requests and answers in the runtime's own types: the `worker` crate's would rebuild them.
 
-use std::cell::OnceCell;
-
 use js_sys::{ArrayBuffer, JsString, Promise, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
 use web_sys::{ReadableStream, ReadableStreamDefaultReader, Request, RequestInit, Response};
@@ -21,7 +19,7 @@ extern "C" {
 #[wasm_bindgen(raw_module = "./http.js")]
 extern "C" {
     #[wasm_bindgen(js_name = requestHead)]
-    fn request_head(request: &Request) -> JsString;
+    fn request_head(request: &Request) -> Option<JsString>;
 
     /// Names of headers, lower case.
     pub(super) type Names;
@@ -35,8 +33,8 @@ extern "C" {
     #[wasm_bindgen(js_name = answerHead)]
     fn answer_head(answer: &Response) -> Option<JsString>;
 
-    #[wasm_bindgen(js_name = listenFor)]
-    fn listen_for(names: &str);
+    #[wasm_bindgen(js_name = lookFor)]
+    fn look_for(reserved: &str, telling: &str);
 
     #[wasm_bindgen(js_name = requestWith, catch)]
     fn request_with(
@@ -79,9 +77,10 @@ pub(super) async fn fetch_url(url: &str, init: &RequestInit) -> Result<Response,
     Ok(outcome(send_to(url, init)).await?.unchecked_into())
 }
 
-/// Has answers looked at for headers of these names.
-pub(super) fn listen(names: &[&str]) {
-    listen_for(&names.join("\n"));
+/// Has requests looked at for headers whose names match that pattern of JavaScript's, and answers for headers of
+/// these names.
+pub(super) fn listen(reserved: &str, telling: &[&str]) {
+    look_for(reserved, &telling.join("\n"));
 }
 
 impl Names {
@@ -95,62 +94,48 @@ pub(super) struct Incoming {
     pub(super) request: Request,
     pub(super) method: String,
     pub(super) url: String,
-    /// Read when it is first looked at.
-    head: OnceCell<Head>,
 }
 
 impl Incoming {
-    pub(super) const fn of(request: Request, method: String, url: String) -> Self {
-        let head = OnceCell::new();
-        Self {
-            request,
-            method,
-            url,
-            head,
-        }
-    }
-
     /// Whether it asks for a page or a file.
     pub(super) fn is_get(&self) -> bool {
         matches!(self.method.as_str(), "GET" | "HEAD")
     }
 
-    /// Its headers.
-    pub(super) fn head(&self) -> &Head {
-        self.head
-            .get_or_init(|| Head::of(text(&request_head(&self.request))))
+    /// A header's value.
+    pub(super) fn header(&self, name: &str) -> Option<String> {
+        header(&self.request.headers(), name)
     }
 
-    /// Its headers of these names.
+    /// Its headers of these names, in one crossing.
     pub(super) fn some(&self, names: &Names) -> Head {
-        Head::of(some_of(&self.request, names))
+        Head(Lines::of(some_of(&self.request, names)))
+    }
+
+    /// What the gate looks at: see [`listen`].
+    pub(super) fn gate_head(&self) -> GateHead {
+        GateHead(request_head(&self.request).map(|head| Lines::of(text(&head))))
     }
 
     /// Its body.
     pub(super) fn body(&self) -> Content<'_> {
-        Content::of(&self.request, self.head())
+        Content::of(&self.request, self.header("content-length").as_deref())
     }
 }
 
-/// Header fields of a request or an answer.
-pub(super) struct Head {
+/// A text, line by line.
+struct Lines {
     text: String,
-    /// Where its lines end.
     ends: Vec<usize>,
 }
 
-impl Head {
+impl Lines {
     fn of(text: String) -> Self {
         let ends = memchr::memchr_iter(b'\n', text.as_bytes());
         Self {
             ends: ends.chain([text.len()]).collect(),
             text,
         }
-    }
-
-    /// `None` of an answer without any of the headers that are listened for.
-    pub(super) fn of_answer(answer: &Response) -> Option<Self> {
-        Some(Self::of(text(&answer_head(answer)?)))
     }
 
     fn line(&self, number: usize) -> Option<&str> {
@@ -160,11 +145,39 @@ impl Head {
         let start = before.map_or(0, |end| end.saturating_add(1));
         self.text.get(start..*self.ends.get(number)?)
     }
+}
 
-    /// Names, lower case, and values.
+/// What the gate looks at: the cookies of a request, and the names of headers that were looked for.
+pub(super) struct GateHead(Option<Lines>);
+
+impl GateHead {
+    /// The `Cookie` header, empty if there is none.
+    pub(super) fn cookies(&self) -> &str {
+        let lines = self.0.as_ref();
+        lines.and_then(|lines| lines.line(0)).unwrap_or_default()
+    }
+
+    /// Names of headers, lower case.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        let lines = self.0.iter();
+        lines.flat_map(|lines| (1..lines.ends.len()).filter_map(|name| lines.line(name)))
+    }
+}
+
+/// Header fields of a request or an answer: names, lower case, and values by turns.
+pub(super) struct Head(Lines);
+
+impl Head {
+    /// `None` of an answer without any of the headers that are looked for.
+    pub(super) fn of_answer(answer: &Response) -> Option<Self> {
+        Some(Self(Lines::of(text(&answer_head(answer)?))))
+    }
+
+    /// Names and values.
     pub(super) fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        let names = (0..self.ends.len()).step_by(2);
-        names.filter_map(|name| Some((self.line(name)?, self.line(name.saturating_add(1))?)))
+        let line = |number| self.0.line(number);
+        let names = (0..self.0.ends.len()).step_by(2);
+        names.filter_map(move |name| Some((line(name)?, line(name.saturating_add(1))?)))
     }
 
     /// A header's value.
@@ -199,10 +212,9 @@ impl HeaderChanges {
     }
 
     fn push(&mut self, what: &str, name: &str, value: &str) {
-        for part in [what, name, value] {
-            self.0.push_str(part);
-            self.0.push('\n');
-        }
+        let parts = [what, "\n", name, "\n", value, "\n"];
+        self.0.reserve(parts.map(str::len).iter().sum());
+        self.0.extend(parts);
     }
 
     /// The request with these changes, for another URL if there is one.
@@ -298,8 +310,7 @@ pub(super) struct Content<'a> {
 
 impl<'a> Content<'a> {
     /// That of a request with this `Content-Length`, if it has one.
-    pub(super) fn of(request: &'a Request, head: &Head) -> Self {
-        let length = head.header("content-length");
+    pub(super) fn of(request: &'a Request, length: Option<&str>) -> Self {
         Self {
             request,
             length: length.and_then(|length| length.parse().ok()),

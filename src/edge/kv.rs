@@ -53,7 +53,7 @@ impl Kv for Namespace {
         let values = outcome(get_many(self, &keys, cache_ttl))
             .await
             .map_err(failed)?;
-        let read = |value: JsValue| match value.as_string() {
+        let read = |value: JsValue| match value.dyn_ref().map(text) {
             None if !value.is_null() => Err(Unavailable("kv_answer_incomplete")),
             value => Ok(value),
         };

@@ -59,7 +59,11 @@ fn start() {
 #[wasm_bindgen(js_name = fetch)]
 #[expect(unreachable_pub, reason = "it is what the module exports")]
 pub fn fetch(request: Request, method: String, url: String, env: Env, client: Client) {
-    let incoming = Incoming::of(request, method, url);
+    let incoming = Incoming {
+        request,
+        method,
+        url,
+    };
     let client = Rc::new(client);
     promises::spawn(async move {
         let answer = serve(&client, &incoming, &env).await;
@@ -114,12 +118,12 @@ async fn unmatched(
     target: &RequestUrl<'_>,
     rule: &HostRule,
 ) -> worker::Result<Response> {
+    let behind = proxy::Behind::of(bindings, incoming, target, &rule.origin, None);
     let unmatched = Unmatched {
         world: &bindings.world,
         config: &bindings.config,
-        request: incoming.for_the_gate(target),
+        request: behind.request(),
     };
-    let behind = proxy::Behind::of(bindings, incoming, target, &rule.origin, None);
     let served = unmatched.serve(&behind).await;
     pages::deliver(bindings, served, &behind, None).await
 }
@@ -131,16 +135,15 @@ async fn gate(
     app: &App,
     prefix: &str,
 ) -> worker::Result<Response> {
+    let behind = proxy::Behind::of(bindings, incoming, target, &app.origin, Some(app));
     let front = Front {
         world: &bindings.world,
         sessions: &bindings.sessions(app),
         codes: &bindings.codes,
         config: &bindings.config,
         app,
-        request: incoming.for_the_gate(target),
+        request: behind.request(),
     };
-    let announcement = app.announcement_header();
-    let behind = proxy::Behind::of(bindings, incoming, target, &app.origin, announcement);
     let served = front.serve(&behind).await;
     pages::deliver(bindings, served, &behind, Some((app, prefix))).await
 }

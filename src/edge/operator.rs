@@ -7,7 +7,7 @@ use super::{
     bindings::Bindings,
     deadline::{Client, Hold},
     desk,
-    http::{self, Incoming},
+    http::{self, Incoming, Names},
     pages,
 };
 use crate::{
@@ -88,7 +88,15 @@ async fn ask(
     origin: &str,
     incoming: &Incoming,
 ) -> Answer {
-    let head = incoming.head();
+    let head = incoming.some(&Names::of(&[
+        HEADER,
+        "origin",
+        "sec-fetch-site",
+        "authorization",
+        "cf-access-jwt-assertion",
+        "content-type",
+        "content-encoding",
+    ]));
     let asked = operator::Request {
         method: &incoming.method,
         path,

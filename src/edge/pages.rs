@@ -14,7 +14,7 @@ use crate::{
     app::{
         apart,
         audit::Event,
-        front::{Own, OwnKind, Served},
+        front::{Origin as _, Own, OwnKind, Served},
         operator,
         ports::World as _,
     },

@@ -8,7 +8,7 @@ use worker::Env;
 
 use super::{
     bindings::Bindings,
-    http::{self, Content, Head, HeaderChanges, Incoming},
+    http::{self, Content, GateHead, Head, HeaderChanges, Incoming},
     promises::outcome,
     runtime::Runtime,
 };
@@ -17,7 +17,13 @@ use crate::{
         front::{self, Changes, CookieHeader, Forward, Origin, Reply},
         ports::{Unavailable, read_in_time},
     },
-    domain::{config, form, limits, refusal::Refusal, url::RequestUrl},
+    domain::{
+        config::{self, App},
+        form, limits,
+        refusal::Refusal,
+        reserved::Reserved,
+        url::RequestUrl,
+    },
 };
 
 #[wasm_bindgen]
@@ -29,38 +35,13 @@ extern "C" {
     fn fetch(this: &Service, request: &Request) -> Result<Promise, JsValue>;
 }
 
-impl Incoming {
-    /// What the gate looks at.
-    pub(super) fn for_the_gate<'a>(&'a self, target: &RequestUrl<'a>) -> front::Request<'a> {
-        front::Request {
-            method: &self.method,
-            host: target.host,
-            path: target.path,
-            query: target.query,
-            url: &self.url,
-            referer: self.head().header("referer"),
-            cookies: self.head().header("cookie"),
-            is_navigation: self.is_navigation(),
-        }
-    }
-
-    /// Whether a person is looking at a page that this request loads.
-    pub(super) fn is_navigation(&self) -> bool {
-        let header = |name| self.head().header(name);
-        let accepts_html = || header("accept").is_some_and(|types| types.contains("text/html"));
-        // Whatever is in a frame has no business with pages of ours.
-        header("sec-fetch-dest").is_none_or(|destination| destination == "document")
-            && header("sec-fetch-mode").map_or_else(accepts_html, |mode| mode == "navigate")
-    }
-}
-
 /// What is behind the gate.
 pub(super) struct Behind<'a> {
     incoming: &'a Incoming,
+    head: GateHead,
     target: &'a RequestUrl<'a>,
     origin: &'a config::Origin,
-    /// The header in which the app announces logins: a client's copy might be reflected.
-    announcement: Option<&'a str>,
+    app: Option<&'a App>,
     env: &'a Env,
     world: &'a Runtime,
 }
@@ -81,30 +62,39 @@ impl<'a> Behind<'a> {
         incoming: &'a Incoming,
         target: &'a RequestUrl<'a>,
         origin: &'a config::Origin,
-        announcement: Option<&'a str>,
+        app: Option<&'a App>,
     ) -> Self {
         Self {
             incoming,
+            head: incoming.gate_head(),
             target,
             origin,
-            announcement,
+            app,
             env: &bindings.env,
             world: &bindings.world,
         }
     }
 
-    /// Whether a person is looking at a page that the request loads.
-    pub(super) fn is_navigation(&self) -> bool {
-        self.incoming.is_navigation()
+    /// What the gate looks at.
+    pub(super) fn request(&self) -> front::Request<'_> {
+        front::Request {
+            method: &self.incoming.method,
+            host: self.target.host,
+            path: self.target.path,
+            query: self.target.query,
+            url: &self.incoming.url,
+            cookies: self.head.cookies(),
+        }
     }
 
     /// The request to send: body, method and `redirect: manual` stay. The app's redirects are for the
     /// browser.
     fn rewrite(&self, forward: &Forward) -> Result<Option<Request>, JsValue> {
-        let head = self.incoming.head();
         let mut changes = HeaderChanges::default();
-        for (name, _) in head.headers().filter(|(name, _)| self.is_stripped(name)) {
-            changes.remove(name);
+        for name in self.head.names() {
+            if Reserved::at(self.origin, self.app).any(|reserved| reserved.means(name)) {
+                changes.remove(name);
+            }
         }
         match &forward.cookies {
             CookieHeader::Unchanged => {}
@@ -116,7 +106,8 @@ impl<'a> Behind<'a> {
                 changes.remove(name);
             }
         }
-        self.say_where_it_was_sent(&mut changes, head.header("cf-connecting-ip"));
+        self.say_where_it_was_sent(&mut changes);
+        self.say_who_sent_it(&mut changes);
         let url = match (self.origin, &forward.target) {
             (_, Some((path, query))) => Some(self.at(path, query)),
             (config::Origin::Url(_), None) => Some(self.at(self.target.path, self.target.query)),
@@ -127,32 +118,6 @@ impl<'a> Behind<'a> {
         }
         let request = &self.incoming.request;
         changes.to_request(request, url.as_deref()).map(Some)
-    }
-
-    /// Whether a client's copy of a header that only we, or the app, may set is taken out. Servers
-    /// that hand headers on as variables read `_`, and some every other sign, as `-`.
-    fn is_stripped(&self, name: &str) -> bool {
-        let is_elsewhere = matches!(self.origin, config::Origin::Url(_));
-        let read = |byte: u8| {
-            if byte.is_ascii_alphanumeric() {
-                byte.to_ascii_lowercase()
-            } else {
-                b'-'
-            }
-        };
-        let begins = |own: &str| {
-            own.len() <= name.len()
-                && name
-                    .bytes()
-                    .map(read)
-                    .zip(own.bytes().map(read))
-                    .all(|(a, b)| a == b)
-        };
-        let is = |own: &str| name.len() == own.len() && begins(own);
-        begins("edge-logout-")
-            // A client's credentials are its own.
-            || (name != "authorization" && self.announcement.is_some_and(is))
-            || (is_elsewhere && (begins("x-forwarded-") || is("forwarded")))
     }
 
     /// Scheme and authority that the client asked.
@@ -170,13 +135,18 @@ impl<'a> Behind<'a> {
     }
 
     /// An app at another address finds its public one in headers.
-    fn say_where_it_was_sent(&self, changes: &mut HeaderChanges, client: Option<&str>) {
+    fn say_where_it_was_sent(&self, changes: &mut HeaderChanges) {
         if let config::Origin::Url(_) = self.origin {
             changes.set("X-Forwarded-Host", self.target.host);
             changes.set("X-Forwarded-Proto", self.target.scheme);
-            if let Some(client) = client {
-                changes.set("X-Forwarded-For", client);
-            }
+        }
+    }
+
+    fn say_who_sent_it(&self, changes: &mut HeaderChanges) {
+        if let config::Origin::Url(_) = self.origin
+            && let Some(client) = self.incoming.header("cf-connecting-ip")
+        {
+            changes.set("X-Forwarded-For", &client);
         }
     }
 
@@ -203,7 +173,7 @@ impl<'a> Behind<'a> {
             "Vary",
         ];
         let own = self.own_base();
-        let asking = self.incoming.head().header("origin");
+        let asking = self.incoming.header("origin");
         let Some(asking) = asking.filter(|asking| *asking != own) else {
             return Ok(Vec::new());
         };
@@ -215,8 +185,8 @@ impl<'a> Behind<'a> {
         let path = self.target.path.split(';').next().unwrap_or_default();
         let preflight = Request::new_with_str_and_init(&self.at(path, ""), &init)?;
         let mut changes = HeaderChanges::default();
-        self.say_where_it_was_sent(&mut changes, None);
-        changes.set("Origin", asking);
+        self.say_where_it_was_sent(&mut changes);
+        changes.set("Origin", &asking);
         changes.set("Access-Control-Request-Method", &self.incoming.method);
         let preflight = changes.to_request(&preflight, None)?;
         let answer = self.ask(&preflight).await?.headers();
@@ -269,18 +239,31 @@ impl Reply for Answer {
 impl Origin for Behind<'_> {
     type Reply = Answer;
 
+    fn is_navigation(&self) -> bool {
+        let header = |name| self.incoming.header(name);
+        let accepts_html = || header("accept").is_some_and(|types| types.contains("text/html"));
+        // Whatever is in a frame has no business with pages of ours.
+        header("sec-fetch-dest").is_none_or(|destination| destination == "document")
+            && header("sec-fetch-mode").map_or_else(accepts_html, |mode| mode == "navigate")
+    }
+
+    fn referer(&self) -> Option<String> {
+        self.incoming.header("referer")
+    }
+
     async fn form(&self) -> Result<Option<Vec<u8>>, Refusal> {
-        let (request, head) = (&self.incoming.request, self.incoming.head());
+        let request = &self.incoming.request;
         if request.body().is_none() {
             return Ok(None);
         }
-        let kind = head.header("content-type");
-        form::check_head("POST", kind, head.header("content-encoding"))?;
-        if !kind.is_some_and(form::is_ascii_compatible) {
+        let header = |name| self.incoming.header(name);
+        let (kind, coding) = (header("content-type"), header("content-encoding"));
+        form::check_head("POST", kind.as_deref(), coding.as_deref())?;
+        if !kind.as_deref().is_some_and(form::is_ascii_compatible) {
             return Err(Refusal::ContentType);
         }
         let copy = request.clone().map_err(|_| Refusal::BodyUnreadable)?;
-        let body = Content::of(&copy, head);
+        let body = Content::of(&copy, header("content-length").as_deref());
         read_in_time(self.world, body, limits::RELAYED_FORM_BYTES)
             .await
             .map(Some)

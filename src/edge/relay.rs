@@ -103,7 +103,7 @@ impl TokenEndpoint for Op<'_> {
 
 /// Relays a token request.
 pub(super) async fn token(bindings: &Bindings, app: &App, incoming: &Incoming) -> Result<Response> {
-    let header = |name| incoming.head().header(name).map(str::to_owned);
+    let header = |name| incoming.header(name);
     let asked = relay::Incoming {
         method: incoming.method.clone(),
         url: incoming

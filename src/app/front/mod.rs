@@ -86,10 +86,16 @@ pub trait Reply {
     fn set_cookies(&self) -> Vec<String>;
 }
 
-/// The app, behind the gate.
+/// The app, behind the gate, and what else there is to know of the request for it.
 pub trait Origin {
     /// Its answers.
     type Reply: Reply;
+
+    /// Whether a person is looking at a page that the request loads.
+    fn is_navigation(&self) -> bool;
+
+    /// The page that the request comes from, as the client says.
+    fn referer(&self) -> Option<String>;
 
     /// The form in the body of the request, if it has one. The request can be sent all the same.
     ///
@@ -213,7 +219,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
     async fn pass<O: Origin>(&self, origin: &O) -> Result<(O::Reply, Changes), Own> {
         let Request { path, query, .. } = self.request;
         let arrived = self.world.now();
-        let header = self.request.cookies.unwrap_or_default();
+        let header = self.request.cookies;
         let callback = self.callback(origin).await?;
         let jar = if self.app.is_anonymous_at(path) {
             Jar::without_sessions(header, |name| self.app.session_cookies.may_mean(name))
@@ -234,7 +240,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
         let now = self.world.now();
         // A login goes on, whatever has become of an earlier session: nothing of that goes along.
         if callback.is_none() {
-            self.admit(&jar, &standing, now)?;
+            self.admit(&jar, &standing, now, origin)?;
         }
 
         let target = url::without_session_ids(self.app, path, query);
@@ -287,20 +293,30 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
     }
 
     /// Whether the request goes on.
-    fn admit(&self, jar: &Jar, standing: &Standing, now: Timestamp) -> Result<(), Own> {
+    fn admit(
+        &self,
+        jar: &Jar,
+        standing: &Standing,
+        now: Timestamp,
+        origin: &impl Origin,
+    ) -> Result<(), Own> {
+        let is_navigation = standing.is_ended() && origin.is_navigation();
+        let passage = gate::passage(self.app, standing, jar, &self.request, is_navigation);
         let mut set_cookies = jar.removals(standing, now, self.request.path, &[]);
-        let (kind, code, location) = match gate::passage(self.app, standing, jar, &self.request) {
+        let (kind, code, location) = match passage {
             Passage::Forward => return Ok(()),
             Passage::Refused => (OwnKind::MethodNotAllowed, "method_never_forwarded", None),
             Passage::Unauthorized => (OwnKind::Unauthorized, "ended_unauthorized", None),
             Passage::Back => {
-                let back = self.came_from().unwrap_or(self.request.url);
+                let back = origin.referer().filter(|page| self.is_ours(page));
+                let back = back.unwrap_or_else(|| self.request.url.to_owned());
                 (OwnKind::SeeOther, "ended_unsafe", Some(back))
             }
             Passage::Redirect(location) => {
                 set_cookies.push(format!(
                     "{REDIRECTED}=1; Path=/; HttpOnly; SameSite=Lax; Max-Age=10"
                 ));
+                let location = location.to_owned();
                 (OwnKind::SeeOther, "ended_redirected", Some(location))
             }
         };
@@ -308,20 +324,19 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
             kind,
             code,
             set_cookies,
-            location: location.map(str::to_owned),
+            location,
         })
     }
 
-    /// The page of this app that the request comes from: what takes a form may show nothing itself.
-    fn came_from(&self) -> Option<&str> {
-        let referer = self.request.referer?;
-        let (from, to) = (
-            RequestUrl::parse(referer)?,
-            RequestUrl::parse(self.request.url)?,
-        );
+    /// Whether a page is one of this app: what takes a form may show nothing itself.
+    fn is_ours(&self, page: &str) -> bool {
+        let pages = (RequestUrl::parse(page), RequestUrl::parse(self.request.url));
+        let (Some(from), Some(to)) = pages else {
+            return false;
+        };
         let place = route::locate(self.config, from.host, from.path);
         let is_ours = matches!(place, Place::App(app, _) if app.id == self.app.id);
-        (is_ours && (from.scheme, from.host) == (to.scheme, to.host)).then_some(referer)
+        is_ours && (from.scheme, from.host) == (to.scheme, to.host)
     }
 
     /// Asks the store about the session that the request carries, if any.

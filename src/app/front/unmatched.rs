@@ -45,7 +45,7 @@ impl<W: World> Unmatched<'_, W> {
             let kind = OwnKind::MethodNotAllowed;
             return Err(Own::new(kind, "method_never_forwarded"));
         }
-        let header = self.request.cookies.unwrap_or_default();
+        let header = self.request.cookies;
         let jar = Jar::without_sessions(header, |name| self.is_protected(name));
         let forward = Forward {
             cookies: CookieHeader::of(&jar, &Standing::Anonymous, self.world.now()),

@@ -37,6 +37,8 @@ pub fn delivery(token: &str) -> Delivery<Bytes> {
 pub struct FakeOrigin {
     pub reply: Result<FakeReply, Unavailable>,
     pub seen: RefCell<Vec<Forward>>,
+    pub is_navigation: bool,
+    pub referer: Option<&'static str>,
     /// The form in the request.
     pub form: Option<&'static str>,
     /// What happens elsewhere between the request and the answer.
@@ -99,8 +101,30 @@ impl Reply for FakeReply {
     }
 }
 
+impl FakeOrigin {
+    /// That of a page that a person looks at.
+    pub fn new(reply: Result<FakeReply, Unavailable>) -> Self {
+        Self {
+            reply,
+            seen: RefCell::default(),
+            is_navigation: true,
+            referer: None,
+            form: None,
+            meanwhile: None,
+        }
+    }
+}
+
 impl Origin for FakeOrigin {
     type Reply = FakeReply;
+
+    fn is_navigation(&self) -> bool {
+        self.is_navigation
+    }
+
+    fn referer(&self) -> Option<String> {
+        self.referer.map(str::to_owned)
+    }
 
     async fn form(&self) -> Result<Option<Vec<u8>>, Refusal> {
         let form = self.form.map(|form| form.as_bytes().to_vec());

@@ -4,11 +4,7 @@
 import { DurableObject } from 'cloudflare:workers';
 import { ask, keyOf, plans, verify } from './stub.js';
 
-function headOf({ headers }) {
-  let text = '';
-  headers.forEach((value, name) => (text += `${name}\n${value}\n`));
-  return text;
-}
+const RESERVED = /^edge[^a-z0-9\n]logout[^a-z0-9\n].*$/gm;
 
 const OF_DELIVERIES = ['content-type', 'content-encoding', 'content-length', 'cf-connecting-ip', 'cf-worker'];
 const OF_ANSWERS = ['set-cookie', 'clear-site-data', 'edge-logout-id-token', 'edge-logout-session', 'edge-logout-key'];
@@ -41,10 +37,12 @@ async function receive(request, env) {
 
 async function pass(request, env, isSignedIn) {
   let forward = request;
+  const cookie = request.headers.get('cookie');
+  [...request.headers.keys()].join('\n').match(RESERVED);
   if (isSignedIn) {
     await plans[env.MODE].check(env, request);
     forward = new Request(request);
-    forward.headers.set('cookie', request.headers.get('cookie'));
+    forward.headers.set('cookie', cookie);
   }
   const answer = await fetch(forward);
   for (const name of OF_ANSWERS) answer.headers.has(name);
@@ -53,7 +51,6 @@ async function pass(request, env, isSignedIn) {
 
 export default {
   async fetch(request, env, context) {
-    if (request.method === 'GET') headOf(request);
     const plan = request.headers.get('x-plan');
     if (plan === 'begin') {
       await plans[env.MODE].begin?.(env, request);

@@ -91,16 +91,8 @@ fn a_code_that_nobody_redeems_logs_nobody_in() {
 fn an_app_that_breaks_off_cannot_redeem_the_code_any_more() {
     let (_, _, visit) = visit("relay");
     visit.query.set("?code=c1");
-    let broken = FakeOrigin {
-        reply: Err(Unavailable("origin_unreachable")),
-        seen: RefCell::default(),
-        form: None,
-        meanwhile: None,
-    };
-    assert_eq!(
-        visit.ask("GET", true, broken).own().code,
-        "origin_unreachable"
-    );
+    let broken = FakeOrigin::new(Err(Unavailable("origin_unreachable")));
+    assert_eq!(visit.ask("GET", broken).own().code, "origin_unreachable");
     assert!(!visit.redeem("c1", "alice"));
 }
 

@@ -345,13 +345,8 @@ fn other_cookies_never_take_the_places_of_session_cookies() {
 #[test]
 fn an_origin_that_does_not_answer_is_a_bad_gateway() {
     let (_, _, _, visit) = visit();
-    let origin = FakeOrigin {
-        reply: Err(Unavailable("origin_unreachable")),
-        seen: RefCell::default(),
-        form: None,
-        meanwhile: None,
-    };
-    let outcome = visit.ask("GET", true, origin);
+    let origin = FakeOrigin::new(Err(Unavailable("origin_unreachable")));
+    let outcome = visit.ask("GET", origin);
     assert_eq!(outcome.own().kind, OwnKind::BadGateway);
     assert_eq!(outcome.own().code, "origin_unreachable");
 }

@@ -135,15 +135,16 @@ impl<'a> Visit<'a> {
         meanwhile: Option<Box<dyn Fn()>>,
     ) -> Outcome {
         let origin = FakeOrigin {
-            reply: Ok(reply),
-            seen: RefCell::default(),
+            is_navigation,
+            referer: self.referer.get(),
             form: self.form.get(),
             meanwhile,
+            ..FakeOrigin::new(Ok(reply))
         };
-        self.ask(method, is_navigation, origin)
+        self.ask(method, origin)
     }
 
-    fn ask(&self, method: &str, is_navigation: bool, origin: FakeOrigin) -> Outcome {
+    fn ask(&self, method: &str, origin: FakeOrigin) -> Outcome {
         let app = testkit::app(&self.scene.config, self.app);
         let cookies = self.cookies.borrow().clone();
         let header = cookie::join(cookies.iter().map(|(n, v)| (n.as_str(), v.as_str())));
@@ -153,9 +154,7 @@ impl<'a> Visit<'a> {
             path: self.path.get(),
             query: self.query.get(),
             url: "https://app.example/shop/page",
-            referer: self.referer.get(),
-            cookies: header.as_deref(),
-            is_navigation,
+            cookies: header.as_deref().unwrap_or_default(),
         };
         let served = match self.ledger {
             None => self.serve(&self.kv.sessions(&app), &app, request, &origin),

@@ -1,6 +1,6 @@
 //! An app behind the gate, and a store in which one call goes wrong.
 
-use std::{cell::RefCell, rc::Rc};
+use std::rc::Rc;
 
 use serde_json::Value;
 
@@ -134,12 +134,7 @@ impl<S: Store> Scene<S> {
     }
 
     fn request(&self, cookie: Option<&str>, reply: FakeReply) -> (Served<FakeReply>, FakeOrigin) {
-        let origin = FakeOrigin {
-            reply: Ok(reply),
-            seen: RefCell::default(),
-            form: None,
-            meanwhile: None,
-        };
+        let origin = FakeOrigin::new(Ok(reply));
         let front = Front {
             world: self.world,
             sessions: &self.store.sessions(&self.shop),
@@ -152,9 +147,7 @@ impl<S: Store> Scene<S> {
                 path: "/shop/page",
                 query: "",
                 url: "https://app.example/shop/page",
-                referer: None,
-                cookies: cookie,
-                is_navigation: true,
+                cookies: cookie.unwrap_or_default(),
             },
         };
         (block_on(front.serve(&origin)), origin)

@@ -42,6 +42,9 @@ extern "C" {
     fn log(line: &str);
 }
 
+/// The pattern of one app, by the default.
+const RESERVED: &str = r"^(?:edge[^a-z0-9\n]logout[^a-z0-9\n].*)$";
+
 const REFUSED: &str =
     r#"{"error":"invalid_request","error_description":"The logout token was not accepted."}"#;
 
@@ -100,19 +103,26 @@ impl Token {
 /// What every answer is looked at for.
 #[wasm_bindgen]
 pub fn prepare() {
-    http::listen(&[
-        "set-cookie",
-        "clear-site-data",
-        "edge-logout-id-token",
-        "edge-logout-session",
-        "edge-logout-key",
-    ]);
+    http::listen(
+        RESERVED,
+        &[
+            "set-cookie",
+            "clear-site-data",
+            "edge-logout-id-token",
+            "edge-logout-session",
+            "edge-logout-key",
+        ],
+    );
 }
 
 #[wasm_bindgen(js_name = fetch)]
 pub fn serve(request: Request, method: String, url: String, env: JsValue, client: Client) {
     promises::spawn(async move {
-        let incoming = Incoming::of(request, method, url);
+        let incoming = Incoming {
+            request,
+            method,
+            url,
+        };
         let answer = if incoming.is_get() {
             page(&incoming, &env, &client).await
         } else {
@@ -125,19 +135,17 @@ pub fn serve(request: Request, method: String, url: String, env: JsValue, client
 }
 
 async fn page(incoming: &Incoming, env: &JsValue, client: &Client) -> Result<Response> {
-    let answer = if incoming.head().header("x-plan").is_some() {
+    let head = incoming.gate_head();
+    let answer = if head.cookies().is_empty() {
+        http::fetch(&incoming.request).await?
+    } else {
         let keys = ["session", "mark/sid", "mark/sub"].map(key_of);
         let kv = namespace(env)?;
         let found = within(client, limits::GATE_DEADLINE, kv.get_many(&keys)).await;
         found.map_err(failed)?;
         let mut changes = HeaderChanges::default();
-        changes.set(
-            "cookie",
-            incoming.head().header("cookie").unwrap_or_default(),
-        );
+        changes.set("cookie", head.cookies());
         http::fetch(&changes.to_request(&incoming.request, None)?).await?
-    } else {
-        http::fetch(&incoming.request).await?
     };
     drop(Head::of_answer(&answer));
     Ok(answer)
@@ -160,7 +168,8 @@ fn key_of(folder: &str) -> String {
 async fn receive(incoming: &Incoming, env: &JsValue, client: &Client) -> Result<Response> {
     let _hold = Hold::of(client);
     let head = HEADERS.with(|names| incoming.some(names));
-    let body = Content::of(&incoming.request, &head).read(limits::LOGOUT_BODY_BYTES);
+    let length = head.header("content-length");
+    let body = Content::of(&incoming.request, length).read(limits::LOGOUT_BODY_BYTES);
     let body = within(client, limits::BODY_DEADLINE, body).await;
     body.map_err(Refusal::code)?;
     if let Some(list) = head.header("x-list") {
