@@ -66,14 +66,19 @@ async function measure(row, contestant, material) {
   return { cpu, later, rate: requests.length / seconds, milliseconds, grown, calls };
 }
 
+const shuffled = (all) =>
+  [...all]
+    .map((one) => [Math.random(), one])
+    .sort(([a], [b]) => a - b)
+    .map(([, one]) => one);
+
 /** One kind of work at all who take part in it, in turns: as many rounds, added to those of each. */
 async function measureAll(row, contestants, count, measured) {
   for (let round = -row.warmUp; round < count; round++) {
     const material = row.prepare(world);
-    // Who comes first and last differs: what one leaves behind in the machine is not always the same one's.
-    const turns = [...measured];
-    turns.push(...turns.splice(0, (round + row.warmUp) % turns.length));
-    for (const [name, rounds] of turns) {
+    // In any order: whoever comes later in a round takes more, and whoever always came after the same other one
+    // would have that counted against it.
+    for (const [name, rounds] of shuffled(measured)) {
       // Compiled code needs no more than one.
       if (name === 'Apache' && round < -1) continue;
       const outcome = await measure(row, contestants.get(name), material);

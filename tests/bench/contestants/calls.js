@@ -35,10 +35,10 @@ async function receive(request, env) {
   return new Response(null, { headers: { 'Cache-Control': 'no-store' } });
 }
 
-async function pass(request, env, isSignedIn) {
+async function pass(request, names, env, isSignedIn) {
   let forward = request;
-  const cookie = request.headers.get('cookie');
-  [...request.headers.keys()].join('\n').match(RESERVED);
+  const cookie = names.includes('cookie') ? request.headers.get('cookie') : undefined;
+  names.join('\n').match(RESERVED);
   if (isSignedIn) {
     await plans[env.MODE].check(env, request);
     forward = new Request(request);
@@ -51,13 +51,14 @@ async function pass(request, env, isSignedIn) {
 
 export default {
   async fetch(request, env, context) {
-    const plan = request.headers.get('x-plan');
-    if (plan === 'begin') {
-      await plans[env.MODE].begin?.(env, request);
-      return new Response();
-    }
     if (request.method === 'GET') {
-      const passed = pass(request, env, plan === 'check');
+      const names = [...request.headers.keys()];
+      const plan = names.includes('x-plan') ? request.headers.get('x-plan') : undefined;
+      if (plan === 'begin') {
+        await plans[env.MODE].begin?.(env, request);
+        return new Response();
+      }
+      const passed = pass(request, names, env, plan === 'check');
       return plan === 'check' ? within(1500, passed) : passed;
     }
     const answer = within(1500, receive(request, env));
