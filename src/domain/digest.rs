@@ -77,9 +77,10 @@ impl fmt::Display for Digest {
 pub struct Letters<const COUNT: usize>([u8; COUNT]);
 
 impl<const COUNT: usize> Letters<COUNT> {
-    pub(super) fn of(bytes: &[u8]) -> Self {
+    pub(super) fn of<const BYTES: usize>(bytes: &[u8; BYTES]) -> Self {
+        const { assert!(COUNT == (BYTES * 8).div_ceil(6)) };
         let mut letters = [0; COUNT];
-        // There is room: what is encoded has one length.
+        // There is room.
         let _ = BASE64_URL_SAFE_NO_PAD.encode_slice(bytes, &mut letters);
         Self(letters)
     }

@@ -120,6 +120,19 @@ mod tests {
     }
 
     #[test]
+    fn later_pieces_are_named_as_we_name_them() {
+        for position in 1..limits::COOKIE_PIECES {
+            assert!(is_later(&name("sid", position)));
+        }
+        let beyond = name("sid", limits::COOKIE_PIECES);
+        for other in [
+            "sid", "sid~", "sid~0", "sid~01", "sid~+1", "sid~1x", "1", "", &beyond,
+        ] {
+            assert!(!is_later(other), "{other}");
+        }
+    }
+
+    #[test]
     fn what_fits_is_left_whole() {
         let whole = sealed(limits::COOKIE_BYTES - "sid".len() - sealed(0).len());
         assert_eq!(cut("sid", whole.clone()), Some(vec![("sid".into(), whole)]));

@@ -1,7 +1,9 @@
 // Requests and answers, each looked at or changed in one crossing between the module and JavaScript: with
 // its texts, a crossing takes as long as most of what is done by it.
 
-// No header holds a line break (RFC 9110 section 5.5): the runtime refuses one. Held by heads.test.mjs.
+// No header holds a line break, in its name or its value (RFC 9110 sections 5.1 and 5.5): the runtime refuses one.
+// Held by heads.test.mjs.
+
 /** As many names as there are lines. */
 export const namesOf = (lines) => lines.split('\n');
 
@@ -15,8 +17,9 @@ export function someOf({ headers }, names) {
   return lines;
 }
 
-/** What heads are looked at for: told with the bindings, before any request is served. */
-let reserved;
+// What heads are looked at for: told with the bindings, before any request is served.
+/** All, if it were not: the module decides. */
+let reserved = /^.*$/gm;
 let telling;
 
 /** Has requests looked at for headers whose names are like that, and answers for those of these names, a line each. */

@@ -124,7 +124,7 @@ describe('an announcement', () => {
 
   test('that a client sends is taken out, but for its own credentials', async () => {
     const token = await op.idToken({ aud: 'custom' });
-    const headers = { 'X-LOGIN': token, x_login: token, 'Edge-Logout-Key': ANNOUNCE_KEY, authorization: 'Bearer mine' };
+    const headers = { 'X-LOGIN': token, x_login: token, 'x.Login': token, 'Edge-Logout-Key': ANNOUNCE_KEY, authorization: 'Bearer mine' };
     await world.request('/custom/', { headers });
     const names = Object.keys(seen[0].headers).filter((name) => /login|edge|authorization/.test(name));
     assert.deepEqual(names, ['authorization']);

@@ -67,6 +67,8 @@ describe('a request', () => {
         'Edge-Logout-Id-Token': ['evil', 'evil'],
         EDGE_LOGOUT_ID_TOKEN: 'evil',
         'edge-logout_other': 'evil',
+        'edge.logout~key': 'evil',
+        'EDGE!LOGOUT|': 'evil',
         'cf-connecting-ip': '203.0.113.7',
         'x-other': 'kept',
         x_other: 'kept',

@@ -42,7 +42,7 @@ extern "C" {
     fn log(line: &str);
 }
 
-/// The pattern of one app, by the default.
+/// The product's, for the app of the bench.
 const RESERVED: &str = r"^(?:edge[^a-z0-9\n]logout[^a-z0-9\n].*)$";
 
 const REFUSED: &str =
@@ -100,7 +100,7 @@ impl Token {
     }
 }
 
-/// What every answer is looked at for.
+/// What every request and every answer is looked at for.
 #[wasm_bindgen]
 pub fn prepare() {
     http::listen(
