@@ -46,8 +46,8 @@ impl Metadata<'_> {
 
 /// With what the keys of the sessions of a `sid` begin.
 #[must_use]
-pub fn prefix(SidKey(sid): SidKey) -> String {
-    ["session/", &sid.letters(), "/"].concat()
+pub fn prefix(sid: SidKey) -> String {
+    key_of(sid, "")
 }
 
 /// Its key.

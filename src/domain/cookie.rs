@@ -17,7 +17,7 @@ const BLANKS: [char; 2] = [' ', '\t'];
 #[must_use]
 pub fn pairs(header: &str, is_protected: impl Fn(&str, &str) -> bool) -> Vec<(&str, &str)> {
     let mut pairs = Vec::new();
-    for piece in pieces(header) {
+    for piece in between_semicolons(header) {
         let trimmed = piece.trim_matches(BLANKS);
         // One segment, as most are.
         if !has_separator(trimmed) {
@@ -44,8 +44,8 @@ pub fn pairs(header: &str, is_protected: impl Fn(&str, &str) -> bool) -> Vec<(&s
     pairs
 }
 
-/// What is between semicolons. Session cookies are long, and `str::split` looks at few bytes at a time.
-fn pieces(header: &str) -> impl Iterator<Item = &str> {
+/// As `split(';')`: session cookies are long, and that looks at few bytes at a time.
+fn between_semicolons(header: &str) -> impl Iterator<Item = &str> {
     let semicolons = memchr::memchr_iter(b';', header.as_bytes());
     let starts = iter::once(0).chain(semicolons.clone().map(|end| end.saturating_add(1)));
     iter::zip(starts, semicolons.chain([header.len()]))

@@ -71,10 +71,7 @@ impl From<SubjectKey> for Index {
 
 impl Index {
     pub(super) fn prefix(&self) -> String {
-        match self.kind {
-            Kind::Sid => entry::prefix(SidKey(self.hash)),
-            Kind::Sub => ["by-sub/", &self.hash.letters(), "/"].concat(),
-        }
+        self.key("")
     }
 
     /// The key of the session with that id, as it is written.
