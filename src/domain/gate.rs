@@ -9,6 +9,7 @@ use super::{
     seal::Owner,
     session::Session,
     time::Timestamp,
+    url,
 };
 
 /// Whether a request goes on.
@@ -31,6 +32,8 @@ pub enum Passage<'a> {
 pub struct Request<'a> {
     /// The method, as sent.
     pub method: &'a str,
+    /// When it came.
+    pub arrived: Timestamp,
     /// Host and port.
     pub host: &'a str,
     /// Path, as sent.
@@ -41,6 +44,16 @@ pub struct Request<'a> {
     pub url: &'a str,
     /// The `Cookie` header, empty if there is none.
     pub cookies: &'a str,
+}
+
+/// Whether a request goes on as it came without anybody being asked, and its answer as it comes if that is not
+/// telling: it brings no cookie, nothing of a login, and no session in its URL.
+#[must_use]
+pub fn passes_at_once(app: &App, request: &Request<'_>) -> bool {
+    request.cookies.is_empty()
+        && request.method != "TRACE"
+        && !app.may_be_called_back_at(request.path)
+        && url::without_session_ids(app, request.path, request.query).is_none()
 }
 
 /// An ended session's unsafe request never reaches the app; others do as `on_ended` says. `is_navigation` says of

@@ -141,14 +141,19 @@ fn binding<T: JsCast>(env: &Env, name: &str) -> Option<T> {
 }
 
 impl Bindings {
-    /// Those of a request for whose answer a client waits, if one does. `None` if the configuration or
-    /// a binding is wrong; the log says how.
-    pub(super) fn of(env: &Env, client: Option<Rc<Client>>) -> Option<Self> {
+    /// `None` if the configuration or a binding is wrong; the log says how.
+    pub(super) fn of(env: &Env) -> Option<Self> {
         let world = Runtime {
-            client,
+            client: None,
             bound: Bound::of(env)?,
         };
         Some(Self { world })
+    }
+
+    /// Those of a request for whose answer a client waits.
+    pub(super) fn with_client(mut self, client: Rc<Client>) -> Self {
+        self.world.client = Some(client);
+        self
     }
 
     /// The sessions of an app, where desks have a say.

@@ -1,7 +1,8 @@
 // Time. A request waits for many things, each no longer than it may, and nearly all of them come in time: to set a
 // timer for each and clear it would cost more than what is done in between. So a request has one.
+import { isTelling } from './http.js';
 import { workNow } from './life.js';
-import { tellOf } from './promises.js';
+import { forgetOf, tellOf } from './promises.js';
 
 /** Milliseconds after which the timer looks what is due: less than most waits, so that it need not be set anew. */
 const LOOK = 1500;
@@ -41,18 +42,33 @@ export class Client {
     if (this.#waits.size === 0) this.#stop();
   }
 
+  /** Gives the client the app's answer as it comes; or tells the module, if it tells something, or there is none. */
+  handOver(answer, number) {
+    const work = workNow();
+    work.awaits(number);
+    const tell = (came, isKept) => tellOf(work, number, came, isKept);
+    answer.then(
+      (came) => {
+        if (isTelling(came)) return tell(came, true);
+        this.answer(came);
+        forgetOf(work, number);
+      },
+      (error) => tell(error, false),
+    );
+  }
+
   /** Has the module told when `span` milliseconds have passed. */
   wait(span, number) {
     const now = Date.now();
     const work = workNow();
-    work.waits.add(number);
+    work.awaits(number);
     this.#waits.set(number, now + span);
     this.#lookIn(work, span, now);
   }
 
   /** Nobody waits for it any more. The timer stays: more is likely to come. */
   lift(number) {
-    workNow().waits.delete(number);
+    workNow().waits?.delete(number);
     this.#waits.delete(number);
     if (this.#isAnswered && this.#waits.size === 0) this.#stop();
   }
@@ -99,7 +115,7 @@ export class Client {
 /** Has the module told when `span` milliseconds have passed. Gives the timer's number, which holds nothing. */
 export function after(span, number) {
   const work = workNow();
-  work.waits.add(number);
+  work.awaits(number);
   return Number(setTimeout(() => tellOf(work, number, undefined, true), span));
 }
 

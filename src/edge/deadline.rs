@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use js_sys::Promise;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use web_sys::Response;
 
@@ -9,8 +10,17 @@ use super::promises::Outcome;
 
 #[wasm_bindgen(raw_module = "./deadline.js")]
 extern "C" {
+    /// What the runtime gives with a request.
+    pub type Context;
+
     /// Who waits for the answer to a request, and what the request waits for.
-    pub type Client;
+    pub(super) type Client;
+
+    #[wasm_bindgen(constructor)]
+    pub(super) fn new(context: &Context) -> Client;
+
+    #[wasm_bindgen(method, getter)]
+    pub(super) fn answered(this: &Client) -> Promise;
 
     /// Gives the client its answer, unless it has one.
     #[wasm_bindgen(method)]
@@ -27,6 +37,9 @@ extern "C" {
 
     #[wasm_bindgen(method)]
     fn lift(this: &Client, number: u32);
+
+    #[wasm_bindgen(method, js_name = handOver)]
+    fn hand_over_to(this: &Client, answer: &Promise, number: u32);
 
     fn after(span: f64, number: u32) -> JsValue;
 
@@ -85,6 +98,20 @@ impl Client {
         self.wait(millis(span), outcome.number());
         // It never fails.
         let _ = outcome.await;
+    }
+
+    /// Comes to nothing if the app's answer is not telling: it is the client's as it comes, and the work that waits
+    /// here is over.
+    ///
+    /// # Errors
+    /// As [`outcome`](super::promises::outcome).
+    pub(super) async fn hand_over(
+        &self,
+        answer: Result<Promise, JsValue>,
+    ) -> Result<JsValue, JsValue> {
+        let outcome = Outcome::expected();
+        self.hand_over_to(&answer?, outcome.number());
+        outcome.await
     }
 }
 

@@ -93,7 +93,7 @@ impl Stored {
         &self,
         work: impl AsyncFnOnce(&Object<'_, Runtime, SqlShelf, Bindings>) -> Result<T>,
     ) -> Result<T> {
-        let bindings = Bindings::of(&self.env, None).ok_or(Unavailable("configuration_wrong"))?;
+        let bindings = Bindings::of(&self.env).ok_or(Unavailable("configuration_wrong"))?;
         let operations = bindings.config.kv_operations;
         let object = Object {
             world: &bindings.world,

@@ -1,29 +1,14 @@
 // What workerd calls. In place of the entry that worker-build makes, which puts a class and three proxies
-// around every request. If the module's instance has died, the next call begins with a new one, and the
-// objects are made again in that.
+// around every request. If the module's instance has died, the objects are made again in the next.
 import { env } from 'cloudflare:workers';
-import { Client } from './deadline.js';
-import { isDead, life } from './life.js';
+import { life } from './life.js';
 import * as module from './module.js';
-import { begin } from './promises.js';
-
-function enter(call, ...given) {
-  if (isDead()) {
-    console.log('Reinitializing Wasm application');
-    module.__wbg_reset_state();
-    life().criticalError = false;
-  }
-  return begin(call, ...given);
-}
+import { enter, serve } from './serve.js';
 
 module.prepare(env);
 
 export default {
-  fetch(request, env, context) {
-    const client = new Client(context);
-    enter(module.fetch, request, request.method, request.url, env, client);
-    return client.answered;
-  },
+  fetch: (request, env, context) => serve(request, env, context, Date.now()),
   scheduled: (_, env) => enter(module.scheduled, env),
 };
 

@@ -43,12 +43,16 @@ function linesOf(headers) {
   return lines;
 }
 
-/** Name and value of every header, a line each; nothing, where it has none that is looked for: most answers. */
-export function answerHead({ headers }) {
+/** Whether an answer has one of the headers that are looked for: most have none. */
+export function isTelling({ headers }) {
   for (const name of telling) {
-    if (headers.has(name)) return linesOf(headers);
+    if (headers.has(name)) return true;
   }
+  return false;
 }
+
+/** Name and value of every header, a line each; nothing, where the answer is not telling. */
+export const answerHead = (answer) => (isTelling(answer) ? linesOf(answer.headers) : undefined);
 
 /** Makes changes, of three lines each: what to do, a header's name, and its value. */
 function change(headers, changes) {

@@ -1,16 +1,22 @@
 //! Requests and answers in the runtime's own types: the `worker` crate's would rebuild them.
 
+use std::cell::OnceCell;
+
 use js_sys::{ArrayBuffer, JsString, Promise, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
 use web_sys::{ReadableStream, ReadableStreamDefaultReader, Request, RequestInit, Response};
 
 use super::{promises::outcome, texts::text};
-use crate::{app::ports::Body, domain::refusal::Refusal};
+use crate::{
+    app::ports::Body,
+    domain::{refusal::Refusal, time::Timestamp},
+};
 
 #[wasm_bindgen]
 extern "C" {
+    /// Asks for the answer to a request.
     #[wasm_bindgen(js_name = fetch, catch)]
-    fn send(request: &Request) -> Result<Promise, JsValue>;
+    pub(super) fn send(request: &Request) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(js_name = fetch, catch)]
     fn send_to(url: &str, init: &RequestInit) -> Result<Promise, JsValue>;
@@ -67,11 +73,6 @@ extern "C" {
     fn respond(ready: &Ready) -> Result<Response, JsValue>;
 }
 
-/// The answer to a request.
-pub(super) async fn fetch(request: &Request) -> Result<Response, JsValue> {
-    Ok(outcome(send(request)).await?.unchecked_into())
-}
-
 /// The answer to a request to that URL.
 pub(super) async fn fetch_url(url: &str, init: &RequestInit) -> Result<Response, JsValue> {
     Ok(outcome(send_to(url, init)).await?.unchecked_into())
@@ -94,9 +95,30 @@ pub(super) struct Incoming {
     pub(super) request: Request,
     pub(super) method: String,
     pub(super) url: String,
+    pub(super) arrived: Timestamp,
+    /// The app's answer, if the request has been sent on before.
+    pub(super) answer: Option<Promise>,
+    gate_head: OnceCell<GateHead>,
 }
 
 impl Incoming {
+    pub(super) const fn new(
+        request: Request,
+        method: String,
+        url: String,
+        arrived: Timestamp,
+        answer: Option<Promise>,
+    ) -> Self {
+        Self {
+            request,
+            method,
+            url,
+            arrived,
+            answer,
+            gate_head: OnceCell::new(),
+        }
+    }
+
     /// Whether it asks for a page or a file.
     pub(super) fn is_get(&self) -> bool {
         matches!(self.method.as_str(), "GET" | "HEAD")
@@ -113,8 +135,9 @@ impl Incoming {
     }
 
     /// What the gate looks at: see [`listen`].
-    pub(super) fn gate_head(&self) -> GateHead {
-        GateHead(request_head(&self.request).map(|head| Lines::of(text(&head))))
+    pub(super) fn gate_head(&self) -> &GateHead {
+        let look = || GateHead(request_head(&self.request).map(|head| Lines::of(text(&head))));
+        self.gate_head.get_or_init(look)
     }
 
     /// Its body.

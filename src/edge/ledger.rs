@@ -104,13 +104,13 @@ impl Stored {
     }
 
     async fn answer(&self, command: &Command) -> Option<Answer> {
-        let bindings = Bindings::of(&self.env, None)?;
+        let bindings = Bindings::of(&self.env)?;
         self.list(&bindings)?.answer(command).await.ok()
     }
 
     async fn alarm(&self) -> worker::Result<()> {
         self.rows.alarm_went_off();
-        let bindings = Bindings::of(&self.env, None);
+        let bindings = Bindings::of(&self.env);
         let next = match bindings.as_ref().map(|bindings| self.list(bindings)) {
             Some(Some(list)) => list.alarm().await,
             // Where sessions live in KV alone, lists from before only wait for their end.

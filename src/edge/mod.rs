@@ -29,7 +29,7 @@ use worker::{Env, event};
 
 use self::{
     bindings::Bindings,
-    deadline::{Client, Hold},
+    deadline::{Client, Context, Hold},
     http::Incoming,
 };
 use crate::{
@@ -40,6 +40,7 @@ use crate::{
     },
     domain::{
         config::{App, HostRule},
+        gate,
         route::{self, Place},
         url::RequestUrl,
     },
@@ -54,33 +55,74 @@ fn start() {
     console_error_panic_hook::set_once();
 }
 
-/// Every request of every host comes in here. Not by `#[event(fetch)]`: a deadline has to hold even
-/// if this instance dies, so the answer is not its alone.
+#[wasm_bindgen(raw_module = "./serve.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = unlessTelling)]
+    fn unless_telling(
+        answer: Promise,
+        request: &Request,
+        env: &Env,
+        context: &Context,
+        arrived: f64,
+    ) -> Promise;
+}
+
+/// Every request of every host comes in here, and once more with the app's answer if that must be looked at.
+/// Gives what the client gets. Not by `#[event(fetch)]`: a deadline has to hold even if this instance dies, so the
+/// answer is not its alone.
 #[wasm_bindgen(js_name = fetch)]
 #[expect(unreachable_pub, reason = "it is what the module exports")]
-pub fn fetch(request: Request, method: String, url: String, env: Env, client: Client) {
-    let incoming = Incoming {
-        request,
-        method,
-        url,
-    };
-    let client = Rc::new(client);
+pub fn fetch(
+    request: Request,
+    method: String,
+    url: String,
+    arrived: f64,
+    env: &Env,
+    context: &Context,
+    answer: Option<Promise>,
+) -> Promise {
+    let incoming = Incoming::new(request, method, url, runtime::time(arrived), answer);
+    let bindings = Bindings::of(env);
+    let answer = bindings.as_ref().and_then(|all| at_once(all, &incoming));
+    if let Some(answer) = answer {
+        return unless_telling(answer, &incoming.request, env, context, arrived);
+    }
+    let client = Rc::new(Client::new(context));
+    let answered = client.answered();
     promises::spawn(async move {
-        let answer = serve(&client, &incoming, &env).await;
+        let answer = serve(&client, &incoming, bindings).await;
         let lost = |_| http::plain(500, "Internal error.\n").map(Some);
         if let Ok(Some(answer)) = answer.or_else(lost) {
             client.answer(answer);
         }
     });
+    answered
+}
+
+/// The app's answer to a request that goes on at once, and has not been sent on yet.
+fn at_once(bindings: &Bindings, incoming: &Incoming) -> Option<Promise> {
+    if incoming.answer.is_some() {
+        return None;
+    }
+    let target = RequestUrl::parse(&incoming.url)?;
+    let Place::App(app, _) = route::locate(&bindings.config, target.host, target.path) else {
+        return None;
+    };
+    let behind = proxy::Behind::of(bindings, incoming, &target, &app.origin, Some(app));
+    if !gate::passes_at_once(app, &behind.request()) {
+        return None;
+    }
+    // If it cannot be sent, that is told where others are.
+    behind.send_on().ok()
 }
 
 /// Gives the answer, unless the client has it already.
 async fn serve(
     client: &Rc<Client>,
     incoming: &Incoming,
-    env: &Env,
+    bindings: Option<Bindings>,
 ) -> worker::Result<Option<Response>> {
-    let Some(bindings) = Bindings::of(env, Some(client.clone())) else {
+    let Some(bindings) = bindings.map(|all| all.with_client(client.clone())) else {
         // Never forwarded: what the gate would have decided is unknown. The log says why.
         return http::plain(500, "edge-logout is not configured correctly.\n").map(Some);
     };
@@ -104,9 +146,9 @@ async fn serve(
         Place::App(app, prefix) if app.is_called_back_at(target.path) => {
             // Whatever the client does, the answer of the app decides what its code was good for.
             let _hold = Hold::of(client);
-            apart(gate(&bindings, incoming, &target, app, prefix)).await
+            apart(pass(&bindings, incoming, &target, app, prefix)).await
         }
-        Place::App(app, prefix) => gate(&bindings, incoming, &target, app, prefix).await,
+        Place::App(app, prefix) => pass(&bindings, incoming, &target, app, prefix).await,
     };
     answer.map(Some)
 }
@@ -128,7 +170,7 @@ async fn unmatched(
     pages::deliver(bindings, served, &behind, None).await
 }
 
-async fn gate(
+async fn pass(
     bindings: &Bindings,
     incoming: &Incoming,
     target: &RequestUrl<'_>,
@@ -159,7 +201,7 @@ pub fn scheduled(env: Env) -> Promise {
 }
 
 async fn sweep(env: &Env) {
-    if let Some(bindings) = Bindings::of(env, None)
+    if let Some(bindings) = Bindings::of(env)
         && bindings.ledger.is_none()
         && let Some(app) = bindings.config.apps.first()
     {

@@ -8,10 +8,15 @@ import { forget, settle } from './module.js';
  */
 class Work {
   instanceId = life().instanceId;
-  waits = new Set();
+  waits;
 
-  constructor() {
-    abandoned.register(this, { ...this });
+  /** Work that waits for nothing need not be looked after. */
+  awaits(number) {
+    if (this.waits === undefined) {
+      this.waits = new Set();
+      abandoned.register(this, { ...this });
+    }
+    this.waits.add(number);
   }
 }
 
@@ -33,10 +38,16 @@ export function tellOf(work, number, value, isKept) {
   tell(work, settle, number, value, isKept);
 }
 
+/** Nothing will become of a number: the work that waits for it is over. */
+export function forgetOf(work, number) {
+  work.waits.delete(number);
+  tell(work, forget, number);
+}
+
 /** Has the module told what becomes of a promise, by the number that it has given it. */
 export function hear(promise, number) {
   const work = workNow();
-  work.waits.add(number);
+  work.awaits(number);
   promise.then(
     (value) => tellOf(work, number, value, true),
     (error) => tellOf(work, number, error, false),

@@ -38,7 +38,7 @@ extern "C" {
 /// What is behind the gate.
 pub(super) struct Behind<'a> {
     incoming: &'a Incoming,
-    head: GateHead,
+    head: &'a GateHead,
     target: &'a RequestUrl<'a>,
     origin: &'a config::Origin,
     app: Option<&'a App>,
@@ -79,6 +79,7 @@ impl<'a> Behind<'a> {
     pub(super) fn request(&self) -> front::Request<'_> {
         front::Request {
             method: &self.incoming.method,
+            arrived: self.incoming.arrived,
             host: self.target.host,
             path: self.target.path,
             query: self.target.query,
@@ -150,15 +151,24 @@ impl<'a> Behind<'a> {
         }
     }
 
-    async fn ask(&self, request: &Request) -> Result<Response, JsValue> {
+    fn ask(&self, request: &Request) -> Result<Promise, JsValue> {
         match self.origin {
             config::Origin::Service(name) => {
                 let service = Reflect::get(self.env, &JsValue::from_str(name))?;
-                let answer = service.unchecked_ref::<Service>().fetch(request);
-                Ok(outcome(answer).await?.unchecked_into())
+                service.unchecked_ref::<Service>().fetch(request)
             }
-            config::Origin::Itself | config::Origin::Url(_) => http::fetch(request).await,
+            config::Origin::Itself | config::Origin::Url(_) => http::send(request),
         }
+    }
+
+    fn ask_with(&self, forward: &Forward) -> Result<Promise, JsValue> {
+        let rewritten = self.rewrite(forward)?;
+        self.ask(rewritten.as_ref().unwrap_or(&self.incoming.request))
+    }
+
+    /// Sends the request on as it came. Somebody else hears the answer.
+    pub(super) fn send_on(&self) -> Result<Promise, JsValue> {
+        self.ask_with(&Forward::UNCHANGED)
     }
 
     /// With which headers the app would let a script of another origin read an answer to this
@@ -189,7 +199,8 @@ impl<'a> Behind<'a> {
         changes.set("Origin", &asking);
         changes.set("Access-Control-Request-Method", &self.incoming.method);
         let preflight = changes.to_request(&preflight, None)?;
-        let answer = self.ask(&preflight).await?.headers();
+        let answer: Response = outcome(self.ask(&preflight)).await?.unchecked_into();
+        let answer = answer.headers();
         let allowed = ALLOW.map(|name| Some((name, http::header(&answer, name)?)));
         Ok(allowed.into_iter().flatten().collect())
     }
@@ -270,10 +281,14 @@ impl Origin for Behind<'_> {
     }
 
     async fn send(&self, forward: &Forward) -> Result<Answer, Unavailable> {
-        let unreachable = |_: JsValue| Unavailable("origin_unreachable");
-        let rewritten = self.rewrite(forward).map_err(unreachable)?;
-        let request = rewritten.as_ref().unwrap_or(&self.incoming.request);
-        let response = self.ask(request).await.map_err(unreachable)?;
+        let sent = self.incoming.answer.clone();
+        let answer = sent.map_or_else(|| self.ask_with(forward), Ok);
+        let response = match &self.world.client {
+            Some(client) if forward.hands_over => client.hand_over(answer).await,
+            _ => outcome(answer).await,
+        };
+        let unreachable = |_| Unavailable("origin_unreachable");
+        let response: Response = response.map_err(unreachable)?.unchecked_into();
         let head = Head::of_answer(&response);
         Ok(Answer { response, head })
     }

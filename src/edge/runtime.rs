@@ -67,11 +67,16 @@ const KNOWN_FACTS: usize = 1024;
 
 /// The time.
 pub(super) fn now() -> Timestamp {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "whole milliseconds, far below 2^53"
-    )]
-    Timestamp::from_millis(js_sys::Date::now() as i64)
+    time(js_sys::Date::now())
+}
+
+/// A time of JavaScript's.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "whole milliseconds, far below 2^53"
+)]
+pub(super) const fn time(millis: f64) -> Timestamp {
+    Timestamp::from_millis(millis as i64)
 }
 
 impl World for Runtime {

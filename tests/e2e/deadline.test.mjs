@@ -4,7 +4,7 @@ import { mock, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { collected, load } from './support/told.mjs';
 
-const { Client, after, alive, begin, callOff, workNow } = await load('deadline.js');
+const { Client, after, alive, begin, callOff, lookFor, workNow } = await load('deadline.js');
 
 /** With time in the test's hand; `heard` is what the module does when it is told of a number. */
 async function withTimers(work, heard) {
@@ -70,6 +70,30 @@ test('the answer is the first', async () => {
   client.answer('done');
   client.answer('too late');
   assert.equal(await client.answered, 'done');
+});
+
+test('an answer that tells nothing is the client\'s, and the work over; the module is told of any other', async () => {
+  lookFor('^$', 'set-cookie\nx-telling');
+  const quiet = new Response('page', { headers: { 'x-other': '1' } });
+  const telling = new Response('page', { headers: { 'X-Telling': '1' } });
+  for (const [coming, told, answer] of [
+    [Promise.resolve(quiet), ['forget', 1], quiet],
+    [Promise.resolve(telling), ['settle', 1, telling, true], 'pending'],
+    [Promise.reject('unreachable'), ['settle', 1, 'unreachable', false], 'pending'],
+  ]) {
+    const client = new Client();
+    atWork(client, () => client.handOver(coming, 1));
+    assert.equal(await outcome(client.answered), answer);
+    assert.deepEqual(globalThis.told.splice(0), [told]);
+  }
+  // If the instance has died, the client gets it all the same.
+  const client = new Client();
+  const { promise, resolve } = Promise.withResolvers();
+  atWork(client, () => client.handOver(promise, 1));
+  globalThis.__worker_init_state.instanceId++;
+  resolve(quiet);
+  assert.equal(await outcome(client.answered), quiet);
+  assert.deepEqual(globalThis.told, []);
 });
 
 /** A client whose work is held, and what it is held by. */

@@ -39,8 +39,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
         if self.app.is_called_back_at(path) {
             return apart(self.brought(origin)).await;
         }
-        let is_near = !self.app.announce.is_made_by_the_app() && self.app.may_log_in_at(path);
-        if is_near {
+        if self.app.may_be_called_back_at(path) {
             Err(refused(Refusal::ResponseAmbiguous))
         } else {
             Ok(None)

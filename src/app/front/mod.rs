@@ -39,6 +39,18 @@ pub struct Forward {
     pub target: Option<(String, String)>,
     /// Whether conditions and ranges are taken out, so that the answer is a whole new one.
     pub unconditional: bool,
+    /// Whether an answer that is not telling is the client's as it comes, and nothing is to be done with it.
+    pub hands_over: bool,
+}
+
+impl Forward {
+    /// The request goes on as it came, and its answer.
+    pub const UNCHANGED: Self = Self {
+        cookies: CookieHeader::Unchanged,
+        target: None,
+        unconditional: false,
+        hands_over: true,
+    };
 }
 
 /// What becomes of a `Cookie` header.
@@ -217,8 +229,12 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
     }
 
     async fn pass<O: Origin>(&self, origin: &O) -> Result<(O::Reply, Changes), Own> {
-        let Request { path, query, .. } = self.request;
-        let arrived = self.world.now();
+        let Request {
+            path,
+            query,
+            arrived,
+            ..
+        } = self.request;
         let header = self.request.cookies;
         let callback = self.callback(origin).await?;
         let jar = if self.app.is_anonymous_at(path) {
@@ -238,9 +254,11 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
         }
         let standing = within(self.world, limits::GATE_DEADLINE, self.standing(&jar)).await?;
         let now = self.world.now();
+        let removals = jar.removals(&standing, now, path, &[]);
+        let removes_any = !removals.is_empty();
         // A login goes on, whatever has become of an earlier session: nothing of that goes along.
         if callback.is_none() {
-            self.admit(&jar, &standing, now, origin)?;
+            self.admit(&jar, &standing, removals, origin)?;
         }
 
         let target = url::without_session_ids(self.app, path, query);
@@ -259,6 +277,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
             cookies: CookieHeader::of(&jar, &standing, now),
             target,
             unconditional: standing.is_ended(),
+            hands_over: callback.is_none() && !standing.is_ended() && !removes_any,
         };
         let reply = match origin.send(&forward).await {
             Ok(reply) => reply,
@@ -297,12 +316,11 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
         &self,
         jar: &Jar,
         standing: &Standing,
-        now: Timestamp,
+        mut set_cookies: Vec<String>,
         origin: &impl Origin,
     ) -> Result<(), Own> {
         let is_navigation = standing.is_ended() && origin.is_navigation();
         let passage = gate::passage(self.app, standing, jar, &self.request, is_navigation);
-        let mut set_cookies = jar.removals(standing, now, self.request.path, &[]);
         let (kind, code, location) = match passage {
             Passage::Forward => return Ok(()),
             Passage::Refused => (OwnKind::MethodNotAllowed, "method_never_forwarded", None),

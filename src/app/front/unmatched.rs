@@ -49,8 +49,7 @@ impl<W: World> Unmatched<'_, W> {
         let jar = Jar::without_sessions(header, |name| self.is_protected(name));
         let forward = Forward {
             cookies: CookieHeader::of(&jar, &Standing::Anonymous, self.world.now()),
-            target: None,
-            unconditional: false,
+            ..Forward::UNCHANGED
         };
         let reply = origin
             .send(&forward)

@@ -229,6 +229,12 @@ impl App {
         !self.announce.is_made_by_the_app() && self.logs_in_at(path)
     }
 
+    /// Whether some server takes `path` for one at which that is so.
+    #[must_use]
+    pub fn may_be_called_back_at(&self, path: &str) -> bool {
+        !self.announce.is_made_by_the_app() && self.may_log_in_at(path)
+    }
+
     /// Whether a cookie set at `path` may wait for an announcement on the next page.
     #[must_use]
     pub fn announces_late_at(&self, path: &str) -> bool {

@@ -27,14 +27,14 @@ export async function load(name) {
   const folder = mkdtempSync(join(tmpdir(), 'edge-logout-told-'));
   after(() => rmSync(folder, { recursive: true }));
   const source = (name) => fileURLToPath(new URL(`../../../src/edge/${name}`, import.meta.url));
-  for (const name of ['life.js', 'promises.js', 'deadline.js']) copyFileSync(source(name), join(folder, name));
+  for (const name of ['life.js', 'promises.js', 'http.js', 'deadline.js', 'serve.js']) copyFileSync(source(name), join(folder, name));
   const telling = (name) => `export const ${name} = (...told) => (globalThis.told.push(['${name}', ...told]), globalThis.heard?.(...told));\n`;
-  writeFileSync(join(folder, 'module.js'), ['forget', 'settle'].map(telling).join(''));
+  writeFileSync(join(folder, 'module.js'), ['__wbg_reset_state', 'fetch', 'forget', 'settle'].map(telling).join(''));
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
   globalThis.__worker_init_state = { instanceId: 1, criticalError: false };
   const imported = (name) => import(pathToFileURL(join(folder, name)).href);
-  const [{ alive, workNow }, { begin }, its] = await Promise.all(['life.js', 'promises.js', name].map(imported));
-  return { alive, begin, workNow, ...its };
+  const [{ alive, workNow }, { begin }, { lookFor }, its] = await Promise.all(['life.js', 'promises.js', 'http.js', name].map(imported));
+  return { alive, begin, lookFor, workNow, ...its };
 }
 
 beforeEach(() => {

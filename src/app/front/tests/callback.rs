@@ -88,6 +88,18 @@ fn a_code_that_nobody_redeems_logs_nobody_in() {
 }
 
 #[test]
+fn no_answer_to_a_callback_is_handed_over() {
+    let (_, _, visit) = visit("relay");
+    visit.query.set("?code=c1");
+    let outcome = visit.request("GET", true, FakeReply::ok(&[]));
+    assert!(!outcome.forwarded.unwrap().hands_over, "the code is closed");
+    assert!(!visit.redeem("c1", "alice"));
+    visit.query.set("");
+    let outcome = visit.request("GET", true, FakeReply::ok(&[]));
+    assert!(outcome.forwarded.unwrap().hands_over, "it brings nothing");
+}
+
+#[test]
 fn an_app_that_breaks_off_cannot_redeem_the_code_any_more() {
     let (_, _, visit) = visit("relay");
     visit.query.set("?code=c1");

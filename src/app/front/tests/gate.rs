@@ -19,7 +19,8 @@ fn an_ended_session_goes_on_as_anonymous() {
         Some(Forward {
             cookies: CookieHeader::Replaced(Some("theme=dark".into())),
             target: None,
-            unconditional: true
+            unconditional: true,
+            hands_over: false,
         })
     );
     assert_eq!(outcome.changes().cache_control, Some("no-store"));
@@ -392,4 +393,48 @@ fn clearing_the_sessions_own_cookies_ends_it_whatever_else_is_left() {
         visit.get(&[(SID, "shop.sid=; Max-Age=0")]);
         assert_eq!(kv.keys(), Vec::<String>::new(), "{beside}");
     }
+}
+
+#[test]
+fn what_carries_nothing_passes_as_it_comes() {
+    let (_, _, kv, visit) = visit();
+    let app = testkit::app(&visit.scene.config, "SHOP");
+    let request = |method, path, query, cookies| Request {
+        method,
+        arrived: NOW,
+        host: "app.example",
+        path,
+        query,
+        url: "https://app.example/shop/page",
+        cookies,
+    };
+    for (method, path, query, cookies, expected) in [
+        ("GET", "/shop/page", "?a=b", "", true),
+        ("POST", "/shop/page", "", "", true),
+        ("GET", "/shop/page", "", "theme=dark", false),
+        ("GET", "/shop/page", "", "shop.sid=planted", false),
+        ("TRACE", "/shop/page", "", "", false),
+        ("GET", "/shop/page;shop.sid=1", "", "", false),
+        ("GET", "/shop/page", "?PHPSESSID=1", "", false),
+    ] {
+        let request = request(method, path, query, cookies);
+        let passes = passes_at_once(&app, &request);
+        assert_eq!(passes, expected, "{method} {path}{query} {cookies}");
+        // What that says is compared with what is done.
+        let origin = FakeOrigin::new(Ok(FakeReply::ok(&[])));
+        visit.serve(&kv.sessions(&app), &app, request, &origin);
+        let forwarded = origin.seen.into_inner().pop();
+        assert!(passes || method == "TRACE" || forwarded.is_some());
+    }
+}
+
+#[test]
+fn an_answer_is_handed_over_where_nothing_in_it_changes() {
+    let (scene, _, _, visit) = visit();
+    let hands_over = |outcome: Outcome| outcome.forwarded.unwrap().hands_over;
+    assert!(hands_over(visit.get(&[])));
+    visit.log_in(&scene.id_token("alice", "s1"), "c");
+    assert!(hands_over(visit.get(&[])));
+    visit.log_out(&json!({ "sid": "s1" }), NOW);
+    assert!(!hands_over(visit.get(&[])));
 }

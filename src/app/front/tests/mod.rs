@@ -22,7 +22,10 @@ use crate::{
             KEY_SET, NOW, Signer, block_on,
         },
     },
-    domain::cookie::{self, SetCookie},
+    domain::{
+        cookie::{self, SetCookie},
+        gate::passes_at_once,
+    },
 };
 
 const SID: &str = "set-cookie";
@@ -150,6 +153,7 @@ impl<'a> Visit<'a> {
         let header = cookie::join(cookies.iter().map(|(n, v)| (n.as_str(), v.as_str())));
         let request = Request {
             method,
+            arrived: self.world.now(),
             host: "app.example",
             path: self.path.get(),
             query: self.query.get(),
@@ -198,7 +202,20 @@ impl<'a> Visit<'a> {
             app,
             request,
         };
-        block_on(front.serve(origin))
+        let asked_before = self.kv.calls.get();
+        let served = block_on(front.serve(origin));
+        let forwarded = origin.seen.borrow().last().cloned();
+        let is_quiet = matches!(&served, Served::Reply(reply, _) if !reply.is_telling());
+        if passes_at_once(app, &request) {
+            assert_eq!(forwarded, Some(Forward::UNCHANGED));
+            assert!(!is_quiet || self.kv.calls.get() == asked_before);
+        }
+        if is_quiet && forwarded.is_some_and(|forward| forward.hands_over) {
+            let changes =
+                matches!(&served, Served::Reply(_, changes) if *changes == Changes::default());
+            assert!(changes, "{served:?}");
+        }
+        served
     }
 
     fn get_at(&self, path: &'static str, headers: &[(&'static str, &str)]) -> Outcome {

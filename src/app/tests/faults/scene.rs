@@ -8,7 +8,7 @@ use crate::{
     app::{
         front::{CookieHeader, Front, OwnKind, Request, Served},
         logout::{self, Answer, Unfinished},
-        ports::Sessions,
+        ports::{Sessions, World as _},
         testkit::{
             self, FakeCodes, FakeKv, FakeLedger, FakeOrigin, FakeReply, FakeWorld, block_on,
         },
@@ -143,6 +143,7 @@ impl<S: Store> Scene<S> {
             app: &self.shop,
             request: Request {
                 method: "GET",
+                arrived: self.world.now(),
                 host: "app.example",
                 path: "/shop/page",
                 query: "",

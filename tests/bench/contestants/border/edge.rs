@@ -17,14 +17,14 @@ use std::{cell::OnceCell, pin::pin, rc::Rc, slice, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use futures_util::future::{Either, select, try_join};
-use js_sys::{JSON, Reflect};
+use js_sys::{JSON, Promise, Reflect};
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
 use web_sys::{Request, Response};
 use worker::Result;
 
 use self::{
-    deadline::{Client, Hold},
-    http::{Content, Head, HeaderChanges, Incoming, NO_STORE, Names, Ready},
+    deadline::{Client, Context, Hold},
+    http::{Content, HeaderChanges, Incoming, NO_STORE, Names, Ready},
 };
 use crate::{
     app::ports::{Body as _, Kv as _, Unavailable},
@@ -33,6 +33,7 @@ use crate::{
         jws::Algorithm,
         limits,
         refusal::Refusal,
+        time::Timestamp,
     },
 };
 
@@ -115,14 +116,38 @@ pub fn prepare() {
     );
 }
 
+#[wasm_bindgen(raw_module = "./serve.js")]
+extern "C" {
+    #[wasm_bindgen(js_name = unlessTelling)]
+    fn unless_telling(
+        answer: Promise,
+        request: &Request,
+        env: &JsValue,
+        context: &Context,
+        arrived: f64,
+    ) -> Promise;
+}
+
 #[wasm_bindgen(js_name = fetch)]
-pub fn serve(request: Request, method: String, url: String, env: JsValue, client: Client) {
+pub fn serve(
+    request: Request,
+    method: String,
+    url: String,
+    arrived: f64,
+    env: JsValue,
+    context: &Context,
+    answer: Option<Promise>,
+) -> Promise {
+    let incoming = Incoming::new(request, method, url, Timestamp::from_seconds(0), answer);
+    if incoming.is_get() && incoming.gate_head().cookies().is_empty() {
+        let request = &incoming.request;
+        if let Ok(answer) = http::send(request) {
+            return unless_telling(answer, request, &env, context, arrived);
+        }
+    }
+    let client = Client::new(context);
+    let answered = client.answered();
     promises::spawn(async move {
-        let incoming = Incoming {
-            request,
-            method,
-            url,
-        };
         let answer = if incoming.is_get() {
             page(&incoming, &env, &client).await
         } else {
@@ -132,23 +157,18 @@ pub fn serve(request: Request, method: String, url: String, env: JsValue, client
             client.answer(answer);
         }
     });
+    answered
 }
 
 async fn page(incoming: &Incoming, env: &JsValue, client: &Client) -> Result<Response> {
-    let head = incoming.gate_head();
-    let answer = if head.cookies().is_empty() {
-        http::fetch(&incoming.request).await?
-    } else {
-        let keys = ["session", "mark/sid", "mark/sub"].map(key_of);
-        let kv = namespace(env)?;
-        let found = within(client, limits::GATE_DEADLINE, kv.get_many(&keys)).await;
-        found.map_err(failed)?;
-        let mut changes = HeaderChanges::default();
-        changes.set("cookie", head.cookies());
-        http::fetch(&changes.to_request(&incoming.request, None)?).await?
-    };
-    drop(Head::of_answer(&answer));
-    Ok(answer)
+    let keys = ["session", "mark/sid", "mark/sub"].map(key_of);
+    let kv = namespace(env)?;
+    let found = within(client, limits::GATE_DEADLINE, kv.get_many(&keys)).await;
+    found.map_err(failed)?;
+    let mut changes = HeaderChanges::default();
+    changes.set("cookie", incoming.gate_head().cookies());
+    let answer = http::send(&changes.to_request(&incoming.request, None)?);
+    Ok(client.hand_over(answer).await?.unchecked_into())
 }
 
 fn failed(Unavailable(code): Unavailable) -> worker::Error {
