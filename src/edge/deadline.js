@@ -46,12 +46,12 @@ export class Client {
   handOver(answer, number) {
     const work = workNow();
     work.awaits(number);
-    const tell = (came, isKept) => tellOf(work, number, came, isKept);
+    const tell = (came, isKept) => tellOf(work, number, came, isKept) || this.#giveUp();
     answer.then(
       (came) => {
         if (isTelling(came)) return tell(came, true);
         this.answer(came);
-        forgetOf(work, number);
+        if (!forgetOf(work, number)) this.#giveUp();
       },
       (error) => tell(error, false),
     );

@@ -27,21 +27,23 @@ const abandoned = new FinalizationRegistry((work) => {
 /** Has the instance begin some work. */
 export const begin = (call, ...given) => alive(new Work(), call, ...given);
 
-/** Has the instance that began the work go on with it. If it has died, there is nobody to call. */
+/** Has the instance that began the work go on with it. If it has died, there is nobody to call: gives whether it lives. */
 function tell(work, call, ...given) {
-  if (work.instanceId === life().instanceId && !isDead()) alive(work, call, ...given);
+  const isThere = work.instanceId === life().instanceId && !isDead();
+  if (isThere) alive(work, call, ...given);
+  return isThere;
 }
 
 /** Tells what has become of a number. */
 export function tellOf(work, number, value, isKept) {
   work.waits.delete(number);
-  tell(work, settle, number, value, isKept);
+  return tell(work, settle, number, value, isKept);
 }
 
 /** Nothing will become of a number: the work that waits for it is over. */
 export function forgetOf(work, number) {
   work.waits.delete(number);
-  tell(work, forget, number);
+  return tell(work, forget, number);
 }
 
 /** Has the module told what becomes of a promise, by the number that it has given it. */

@@ -159,7 +159,7 @@ pub fn settle(number: u32, value: JsValue, is_kept: bool) {
     }
 }
 
-/// Nothing will become of a promise, nor of the task that waits for it: its parts may hold each other.
+/// Nothing more is to become of a promise, nor of the task that waits for it: its parts may hold each other.
 #[wasm_bindgen]
 #[expect(unreachable_pub, reason = "it is what the module exports")]
 pub fn forget(number: u32) {

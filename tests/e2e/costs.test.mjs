@@ -68,6 +68,7 @@ const VERIFIED = { verify: 1 };
 const PAGE = { 'sec-fetch-mode': 'navigate' };
 
 for (const [name, path, { method, headers, cookies, answer }, status, calls] of [
+  ['a page of nobody', '/shop/', {}, 200, HOP],
   ['an anonymous page', '/shop/', { cookies: () => 'theme=dark' }, 200, HOP],
   ['a page before the login', '/shop/', { cookies: () => cookie() }, 200, HOP],
   ['a static file', '/shop/static/x', { cookies: () => cookie(alive) }, 200, HOP],

@@ -86,14 +86,21 @@ test('an answer that tells nothing is the client\'s, and the work over; the modu
     assert.equal(await outcome(client.answered), answer);
     assert.deepEqual(globalThis.told.splice(0), [told]);
   }
-  // If the instance has died, the client gets it all the same.
-  const client = new Client();
-  const { promise, resolve } = Promise.withResolvers();
-  atWork(client, () => client.handOver(promise, 1));
-  globalThis.__worker_init_state.instanceId++;
-  resolve(quiet);
-  assert.equal(await outcome(client.answered), quiet);
-  assert.deepEqual(globalThis.told, []);
+  // If the instance has died, the client gets it all the same, or hears that nobody can look at it.
+  mock.method(console, 'error', () => {});
+  for (const [coming, status] of [[quiet, 200], [telling, 503]]) {
+    const { client, held } = holding();
+    atWork(client, () => client.handOver(Promise.resolve(coming), 1));
+    globalThis.__worker_init_state.instanceId++;
+    assert.equal((await outcome(client.answered)).status, status);
+    assert.deepEqual(await Promise.all(held.map(outcome)), [undefined]);
+    assert.deepEqual(globalThis.told, []);
+  }
+  mock.restoreAll();
+  // One that never comes, of a request that is given up.
+  begin(() => new Client().handOver(new Promise(() => {}), 1));
+  await collected();
+  assert.deepEqual(globalThis.told, [['forget', 1]]);
 });
 
 /** A client whose work is held, and what it is held by. */

@@ -52,26 +52,27 @@ async function leftAt(world, isOver) {
   return left;
 }
 
-test('nothing is left of requests whose clients have left', async () => {
-  const world = await startWorld({ bare: true, entry: 'leaving.js' });
-  try {
-    let [atApp, gone] = [0, 0];
-    // An app that never answers.
-    world.app = (req) => {
-      atApp++;
-      req.socket.on('close', () => gone++);
-    };
-    for (let number = 0; number < 50; number++) {
-      await sendAndLeave(world, 'GET /shop/hangs HTTP/1.1\r\nhost: app.test\r\nx-watched: yes\r\n\r\n', () => atApp > number);
+for (const [whose, cookie] of [['that go on without the module', ''], ['that the module waits for', 'cookie: theme=dark\r\n']]) {
+  test(`nothing is left of requests ${whose}, when their clients have left`, async () => {
+    const world = await startWorld({ bare: true, entry: 'leaving.js' });
+    try {
+      let [atApp, gone] = [0, 0];
+      // An app that never answers.
+      world.app = (req) => {
+        atApp++;
+        req.socket.on('close', () => gone++);
+      };
+      const text = `GET /shop/hangs HTTP/1.1\r\nhost: app.test\r\nx-watched: yes\r\n${cookie}\r\n`;
+      for (let number = 0; number < 50; number++) await sendAndLeave(world, text, () => atApp > number);
+      const left = await leftAt(world, () => gone === atApp);
+      assert.deepEqual([atApp, gone, left], [50, 50, 0]);
+    } finally {
+      await world.stop();
     }
-    const left = await leftAt(world, () => gone === atApp);
-    assert.deepEqual([atApp, gone, left], [50, 50, 0]);
-  } finally {
-    await world.stop();
-  }
-});
+  });
+}
 
-test('nor if they leave while the session that they have left is deleted', async () => {
+test('nor of one whose client leaves while the session that it has left is deleted', async () => {
   const world = await startWorld({ bare: true, entry: 'leaving.js', mode: 'kv' });
   try {
     const { op } = world;

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
 import { seal, session } from './support/format.mjs';
 import { startWorld } from './support/world.mjs';
 
@@ -144,6 +145,27 @@ describe('an announcement', () => {
         assert.equal(answer.headers[name.toLowerCase()], undefined, name);
       }
     }
+  });
+
+  test('without a time is of when the request came, however late the answer', async () => {
+    const announcing = { 'edge-logout-session': 'sub="alice", sid="s1"', 'edge-logout-key': ANNOUNCE_KEY, 'set-cookie': 'vouched.sid=c' };
+    const [asked, answered] = [Promise.withResolvers(), Promise.withResolvers()];
+    world.app = async (req, res) => {
+      asked.resolve();
+      await answered.promise;
+      res.writeHead(200, announcing).end('app');
+    };
+    const login = world.request('/vouched/');
+    await asked.promise;
+    // The time of a token is in whole seconds.
+    await wait(1100);
+    const token = await op.logoutToken({ aud: 'vouched', sub: 'alice' });
+    assert.equal((await world.logout(token, { client: 'vouched' })).status, 200);
+    // Longer than two moments may be taken for one: see KV_ORDER_MARGIN.
+    await wait(2500);
+    answered.resolve();
+    assert.equal((await login).status, 409);
+    assert.deepEqual(await codes(), ['logout_matched_nothing', 'birth_refused_logged_out']);
   });
 
   test('by a wrong key is none', async () => {

@@ -116,7 +116,8 @@ pub trait Origin {
     /// server reads alike ([`Refusal::ContentType`]).
     async fn form(&self) -> Result<Option<Vec<u8>>, Refusal>;
 
-    /// Sends the request on, with these changes.
+    /// Sends the request on, with these changes. Where the answer [is handed over](Forward::hands_over), this need
+    /// never come back: what follows is for other answers alone.
     ///
     /// # Errors
     /// [`Unavailable`] if no answer comes.

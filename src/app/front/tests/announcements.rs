@@ -118,9 +118,17 @@ fn an_app_without_the_id_token_vouches_with_its_key() {
     visit.log_out(&json!({ "sid": "s1" }), NOW);
     assert_eq!(visit.get(&[]).sent(), None);
 
-    // A login that began before the logout, and whose answer comes after it, does not count.
+    // A login that began before the logout, and whose answer comes after it, does not count: however late.
     let outcome = log_in(&visit, header, testkit::ANNOUNCE_KEY);
     assert_eq!(outcome.own().kind, OwnKind::SignedOut);
+    let reply = FakeReply::ok(&[
+        ("edge-logout-session", header),
+        ("edge-logout-key", testkit::ANNOUNCE_KEY),
+        (SID, "shop.sid=late"),
+    ]);
+    let minutes = || world.pass(Duration::from_mins(2));
+    let outcome = visit.request_while("GET", true, reply, Some(Box::new(minutes)));
+    assert_eq!(outcome.own().code, "birth_refused_logged_out");
     // An ID token says nothing where it is not asked for.
     let token = scene.id_token("alice", "s1");
     world.pass(Duration::from_mins(2));

@@ -139,7 +139,8 @@ pub fn serve(
     answer: Option<Promise>,
 ) -> Promise {
     let incoming = Incoming::new(request, method, url, Timestamp::from_seconds(0), answer);
-    if incoming.is_get() && incoming.gate_head().cookies().is_empty() {
+    let is_first = incoming.answer.is_none();
+    if is_first && incoming.is_get() && incoming.gate_head().cookies().is_empty() {
         let request = &incoming.request;
         if let Ok(answer) = http::send(request) {
             return unless_telling(answer, request, &env, context, arrived);
