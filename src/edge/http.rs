@@ -6,7 +6,7 @@ use js_sys::{ArrayBuffer, JsString, Promise, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
 use web_sys::{ReadableStream, ReadableStreamDefaultReader, Request, RequestInit, Response};
 
-use super::{promises::outcome, texts::text};
+use super::{deadline::Context, promises::outcome, texts::text};
 use crate::{
     app::ports::Body,
     domain::{refusal::Refusal, time::Timestamp},
@@ -71,6 +71,20 @@ extern "C" {
 
     #[wasm_bindgen(catch)]
     fn respond(ready: &Ready) -> Result<Response, JsValue>;
+}
+
+#[wasm_bindgen(raw_module = "./serve.js")]
+extern "C" {
+    /// The answer that comes, or if that is telling, or none, what the module says to it when it is called again
+    /// with all of these.
+    #[wasm_bindgen(js_name = unlessTelling)]
+    pub(super) fn unless_telling(
+        answer: Promise,
+        request: &Request,
+        env: &JsValue,
+        context: &Context,
+        arrived: f64,
+    ) -> Promise;
 }
 
 /// The answer to a request to that URL.

@@ -55,18 +55,6 @@ fn start() {
     console_error_panic_hook::set_once();
 }
 
-#[wasm_bindgen(raw_module = "./serve.js")]
-extern "C" {
-    #[wasm_bindgen(js_name = unlessTelling)]
-    fn unless_telling(
-        answer: Promise,
-        request: &Request,
-        env: &Env,
-        context: &Context,
-        arrived: f64,
-    ) -> Promise;
-}
-
 /// Every request of every host comes in here, and once more with the app's answer if that must be looked at.
 /// Gives what the client gets. Not by `#[event(fetch)]`: a deadline has to hold even if this instance dies, so the
 /// answer is not its alone.
@@ -85,7 +73,7 @@ pub fn fetch(
     let bindings = Bindings::of(env);
     let answer = bindings.as_ref().and_then(|all| at_once(all, &incoming));
     if let Some(answer) = answer {
-        return unless_telling(answer, &incoming.request, env, context, arrived);
+        return http::unless_telling(answer, &incoming.request, env.as_ref(), context, arrived);
     }
     let client = Rc::new(Client::new(context));
     let answered = client.answered();

@@ -116,18 +116,6 @@ pub fn prepare() {
     );
 }
 
-#[wasm_bindgen(raw_module = "./serve.js")]
-extern "C" {
-    #[wasm_bindgen(js_name = unlessTelling)]
-    fn unless_telling(
-        answer: Promise,
-        request: &Request,
-        env: &JsValue,
-        context: &Context,
-        arrived: f64,
-    ) -> Promise;
-}
-
 #[wasm_bindgen(js_name = fetch)]
 pub fn serve(
     request: Request,
@@ -143,7 +131,7 @@ pub fn serve(
     if is_first && incoming.is_get() && incoming.gate_head().cookies().is_empty() {
         let request = &incoming.request;
         if let Ok(answer) = http::send(request) {
-            return unless_telling(answer, request, &env, context, arrived);
+            return http::unless_telling(answer, request, &env, context, arrived);
         }
     }
     let client = Client::new(context);
