@@ -141,7 +141,7 @@ fn binding<T: JsCast>(env: &Env, name: &str) -> Option<T> {
 }
 
 impl Bindings {
-    /// `None` if the configuration or a binding is wrong; the log says how.
+    /// Without a client. `None` if the configuration or a binding is wrong; the log says how.
     pub(super) fn of(env: &Env) -> Option<Self> {
         let world = Runtime {
             client: None,

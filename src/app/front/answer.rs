@@ -18,15 +18,12 @@ use crate::{
         pieces,
         seal::{self, Contents, Owner},
         session::Session,
-        time::Timestamp,
     },
 };
 
 /// An answer, and the request that it is to.
 pub(super) struct Answer<'a, R> {
     pub(super) exchange: Exchange<'a>,
-    /// When the request came.
-    pub(super) arrived: Timestamp,
     /// What the request brought from the OP.
     pub(super) callback: Option<&'a Callback>,
     pub(super) reply: &'a R,

@@ -18,7 +18,6 @@ use crate::{
         refusal::Refusal,
         session::{Attested, Birth, Session, SessionId},
         session_header,
-        time::Timestamp,
     },
 };
 
@@ -57,7 +56,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
                 .record(&Event::new("announcement_not_counted", Some(self.app)));
             return Ok(None);
         }
-        let read = announced.and_then(|announced| self.read(&announced, answer.arrived));
+        let read = announced.and_then(|announced| self.read(&announced));
         let read = read.map_err(|refusal| self.refused(refusal))?;
         // An announcement of whom the request went out as says nothing new, so it needs no proof:
         // without it the answer's cookies would be that session's too. So the token may have expired
@@ -142,7 +141,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
         Own { set_cookies, ..own }
     }
 
-    fn read(&self, announced: &Announced, arrived: Timestamp) -> Result<Read, Refusal> {
+    fn read(&self, announced: &Announced) -> Result<Read, Refusal> {
         match (announced, &self.app.announce) {
             (Announced::IdToken(token), _) => {
                 id_token::read(token, self.app, self.world.now()).map(Read::IdToken)
@@ -151,7 +150,7 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
                 if !Digest::of("announce-key", &[sent]).is_secretly(key) {
                     return Err(Refusal::SessionHeaderKey);
                 }
-                let login = session_header::read(header, arrived)?;
+                let login = session_header::read(header, self.request.arrived)?;
                 Ok(Read::Attested(Attested::of(self.app, &login)))
             }
             (Announced::Attested(login), _) => Ok(Read::Attested(*login)),

@@ -304,7 +304,6 @@ impl<W: World, S: Sessions, C: Codes> Front<'_, W, S, C> {
                 },
                 now: self.world.now(),
             },
-            arrived,
             callback: callback.as_ref(),
             reply: &reply,
         };
