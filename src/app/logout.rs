@@ -22,15 +22,15 @@ use crate::domain::{
 
 /// A request to the back-channel logout endpoint, as HTTP shows it.
 #[derive(Debug)]
-pub struct Delivery<B> {
+pub struct Delivery<'a, B> {
     /// The method, as sent.
-    pub method: String,
+    pub method: &'a str,
     /// `Content-Type`.
-    pub content_type: Option<String>,
+    pub content_type: Option<&'a str>,
     /// `Content-Encoding`.
-    pub content_encoding: Option<String>,
+    pub content_encoding: Option<&'a str>,
     /// Who sends it.
-    pub sender: Sender,
+    pub sender: Sender<'a>,
     /// The body.
     pub body: B,
 }
@@ -93,7 +93,7 @@ pub async fn receive(
     world: &impl World,
     sessions: &impl Sessions,
     app: &App,
-    delivery: Delivery<impl Body>,
+    delivery: Delivery<'_, impl Body>,
 ) -> (Answer, Option<Unfinished>) {
     let (sender, token) = match read(world, app, delivery).await {
         Ok(read) => read,
@@ -260,15 +260,15 @@ pub async fn sweep(world: &impl World, sessions: &KvSessions<'_, impl World, imp
 }
 
 /// Cheap checks: nothing is fetched for a token that fails any of them. Gives who sends it, too.
-async fn read(
+async fn read<'a>(
     world: &impl World,
     app: &App,
-    delivery: Delivery<impl Body>,
-) -> Result<(Sender, Unverified<LogoutClaims>), Refusal> {
+    delivery: Delivery<'a, impl Body>,
+) -> Result<(Sender<'a>, Unverified<LogoutClaims>), Refusal> {
     form::check_head(
-        &delivery.method,
-        delivery.content_type.as_deref(),
-        delivery.content_encoding.as_deref(),
+        delivery.method,
+        delivery.content_type,
+        delivery.content_encoding,
     )?;
     let body = read_in_time(world, delivery.body, limits::LOGOUT_BODY_BYTES).await?;
     let token = logout_token::read(&form::logout_token(&body)?, app, world.now())?;

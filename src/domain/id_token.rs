@@ -1,5 +1,6 @@
 //! The ID token with which an app announces a login (Core sections 2 and 3.1.3.7).
 
+use jwt_compact::Claims;
 use serde::Deserialize;
 
 use super::{
@@ -76,21 +77,25 @@ struct RawClaims {
 /// # Errors
 /// The first [`Refusal`], cheapest checks first.
 pub fn read(token: &str, app: &App, now: Timestamp) -> Result<Unverified<IdClaims>, Refusal> {
-    jws::read::<RawClaims>(token, app.issuer.id_token_alg, Types::IdToken)?.try_map(|read| {
-        let raw = &read.custom;
-        // Kinds of token exclude each other (RFC 8725 section 3.12).
-        if raw.events == Presence::Present {
-            return Err(Refusal::NotAnIdToken);
-        }
-        raw.parties.check(app)?;
-        let times = claims::check_times(&read, MissingExp::Refused, app.issuer.clock_skew, now);
-        let authenticated_at = read.custom.auth_time.and_then(Timestamp::from_numeric_date);
-        let (sub, sid) = read.custom.parties.sub_and_sid()?;
-        Ok(IdClaims {
-            sub: sub.ok_or(Refusal::SubjectMissing)?,
-            sid,
-            issued_at: times.map(|times| times.issued_at),
-            authenticated_at,
-        })
+    jws::read(token, app.issuer.id_token_alg, Types::IdToken, |claims| {
+        check(claims, app, now)
+    })
+}
+
+fn check(read: Claims<RawClaims>, app: &App, now: Timestamp) -> Result<IdClaims, Refusal> {
+    let raw = &read.custom;
+    // Kinds of token exclude each other (RFC 8725 section 3.12).
+    if raw.events == Presence::Present {
+        return Err(Refusal::NotAnIdToken);
+    }
+    raw.parties.check(app)?;
+    let times = claims::check_times(&read, MissingExp::Refused, app.issuer.clock_skew, now);
+    let authenticated_at = read.custom.auth_time.and_then(Timestamp::from_numeric_date);
+    let (sub, sid) = read.custom.parties.sub_and_sid()?;
+    Ok(IdClaims {
+        sub: sub.ok_or(Refusal::SubjectMissing)?,
+        sid,
+        issued_at: times.map(|times| times.issued_at),
+        authenticated_at,
     })
 }

@@ -232,35 +232,38 @@ pub fn unverified_claims<C: DeserializeOwned>(token: &str) -> Option<C> {
     serde_json::from_slice(&payload).ok()
 }
 
-/// Reads a compact JWS: structure, `alg`, `typ`, critical members, `kid`, then the claims.
+/// Reads a compact JWS: structure, `alg`, `typ`, critical members, `kid`, then what `check` makes of the claims. The
+/// signature comes last: most refused tokens are refused before it.
 ///
 /// # Errors
-/// [`Refusal::TokenTooLarge`] up to [`Refusal::ClaimsMalformed`], in the order of the checks.
-pub fn read<C: DeserializeOwned>(
+/// [`Refusal::TokenTooLarge`] up to [`Refusal::ClaimsMalformed`], in the order of the checks, and what `check` refuses.
+pub fn read<C: DeserializeOwned, D>(
     token: &str,
     algorithm: Algorithm,
     types: Types,
-) -> Result<Unverified<Claims<C>>, Refusal> {
+    check: impl FnOnce(Claims<C>) -> Result<D, Refusal>,
+) -> Result<Unverified<D>, Refusal> {
     if token.len() > limits::TOKEN_BYTES {
         return Err(Refusal::TokenTooLarge);
     }
-    let segments: Vec<&str> = token.split('.').collect();
-    let [header, payload, signature] = segments.as_slice() else {
+    let malformed = Refusal::TokenMalformed;
+    let (signed, signature) = token.rsplit_once('.').ok_or(malformed)?;
+    let (header, payload) = signed.split_once('.').ok_or(malformed)?;
+    if payload.contains('.') {
         // Five segments are a JWE (RFC 7516 section 3.1).
-        let is_encrypted = segments.len() == 5;
+        let is_encrypted = payload.matches('.').count() == 2;
         return Err(if is_encrypted {
             Refusal::Encrypted
         } else {
-            Refusal::TokenMalformed
+            malformed
         });
-    };
+    }
     let decode = |segment: &str| {
         BASE64_URL_SAFE_NO_PAD
             .decode(segment)
-            .map_err(|_| Refusal::TokenMalformed)
+            .map_err(|_| malformed)
     };
-    let (payload, signature) = (decode(payload)?, decode(signature)?);
-    let header = Header::read(&decode(header)?).ok_or(Refusal::TokenMalformed)?;
+    let header = Header::read(&decode(header)?).ok_or(malformed)?;
     if header.is_critical() {
         return Err(Refusal::CriticalHeader);
     }
@@ -274,13 +277,12 @@ pub fn read<C: DeserializeOwned>(
     if header.kid.as_ref().is_some_and(is_too_long) {
         return Err(Refusal::KeyId);
     }
-    let claims = serde_json::from_slice(&payload).map_err(|_| Refusal::ClaimsMalformed)?;
-    let (signed, _) = token.rsplit_once('.').ok_or(Refusal::TokenMalformed)?;
+    let claims = serde_json::from_slice(&decode(payload)?).map_err(|_| Refusal::ClaimsMalformed)?;
     Ok(Unverified {
-        claims,
+        claims: check(claims)?,
         algorithm,
         key_id: header.kid,
         signed: signed.to_owned(),
-        signature,
+        signature: decode(signature)?,
     })
 }

@@ -7,6 +7,7 @@
 //! refused as encrypted. (8)-(11) are optional: a repeat does no harm (see `session`), and real OPs send
 //! a `sub` that differs from the ID token's.
 
+use jwt_compact::Claims;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -92,42 +93,45 @@ fn orders_logout(events: &Value) -> bool {
 /// The first [`Refusal`], cheapest checks first.
 pub fn read(token: &str, app: &App, now: Timestamp) -> Result<Unverified<LogoutClaims>, Refusal> {
     // (3)
+    let (algorithm, types) = (app.issuer.logout_alg, app.issuer.logout_types);
+    jws::read(token, algorithm, types, |claims| check(claims, app, now))
+}
+
+fn check(read: Claims<RawClaims>, app: &App, now: Timestamp) -> Result<LogoutClaims, Refusal> {
     let issuer = &app.issuer;
     let missing_exp = if issuer.allow_missing_exp {
         MissingExp::TakenIfFresh
     } else {
         MissingExp::Refused
     };
-    jws::read::<RawClaims>(token, issuer.logout_alg, issuer.logout_types)?.try_map(|read| {
-        let raw = &read.custom;
-        // (4)
-        raw.parties.check(app)?;
-        let times = claims::check_times(&read, missing_exp, issuer.clock_skew, now)?;
-        let raw = read.custom;
-        // (6)
-        if !orders_logout(&raw.events) {
-            return Err(Refusal::Event);
-        }
-        // (7)
-        if raw.nonce == Presence::Present {
-            return Err(Refusal::Nonce);
-        }
-        // Section 2.4 requires it; nothing is kept of it.
-        if !matches!(raw.jti, TextClaim::Text(jti) if !jti.is_empty()) {
-            return Err(Refusal::TokenId);
-        }
-        // (5)
-        let target = match raw.parties.sub_and_sid()? {
-            (sub, Some(sid)) => Target::Session { sid, sub },
-            (Some(sub), None) => Target::Subject { sub },
-            (None, None) => return Err(Refusal::SubjectMissing),
-        };
-        Ok(LogoutClaims {
-            target,
-            logout: Logout {
-                at: times.issued_at,
-                valid_until: times.valid_until,
-            },
-        })
+    let raw = &read.custom;
+    // (4)
+    raw.parties.check(app)?;
+    let times = claims::check_times(&read, missing_exp, issuer.clock_skew, now)?;
+    let raw = read.custom;
+    // (6)
+    if !orders_logout(&raw.events) {
+        return Err(Refusal::Event);
+    }
+    // (7)
+    if raw.nonce == Presence::Present {
+        return Err(Refusal::Nonce);
+    }
+    // Section 2.4 requires it; nothing is kept of it.
+    if !matches!(raw.jti, TextClaim::Text(jti) if !jti.is_empty()) {
+        return Err(Refusal::TokenId);
+    }
+    // (5)
+    let target = match raw.parties.sub_and_sid()? {
+        (sub, Some(sid)) => Target::Session { sid, sub },
+        (Some(sub), None) => Target::Subject { sub },
+        (None, None) => return Err(Refusal::SubjectMissing),
+    };
+    Ok(LogoutClaims {
+        target,
+        logout: Logout {
+            at: times.issued_at,
+            valid_until: times.valid_until,
+        },
     })
 }

@@ -5,26 +5,26 @@ use std::net::Ipv6Addr;
 use super::{config::App, digest::Digest};
 
 /// The sender of a request, as the platform tells it: no client can.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Sender {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sender<'a> {
     /// Its address.
-    pub address: Option<String>,
+    pub address: Option<&'a str>,
     /// The zone of the Worker that sent it. All Workers share one address.
-    pub worker: Option<String>,
+    pub worker: Option<&'a str>,
 }
 
-impl Sender {
+impl Sender<'_> {
     /// What stands for it at an app. An IPv6 network counts as one: whoever has one address of a
     /// /64 has them all.
     #[must_use]
     pub fn key(&self, app: &App) -> Digest {
-        let address = self.address.as_deref().unwrap_or_default();
+        let address = self.address.unwrap_or_default();
         let network = address.parse().map(|address: Ipv6Addr| {
             let [a, b, c, d, ..] = address.segments();
             format!("{a:x}:{b:x}:{c:x}:{d:x}")
         });
         let network = network.as_deref().unwrap_or(address);
-        let worker = self.worker.as_deref().unwrap_or_default();
+        let worker = self.worker.unwrap_or_default();
         Digest::of("sender", &[&app.name, network, worker])
     }
 }
@@ -36,8 +36,8 @@ mod tests {
 
     fn key(app: &str, address: &str, worker: Option<&str>) -> Digest {
         let sender = Sender {
-            address: Some(address.to_owned()),
-            worker: worker.map(str::to_owned),
+            address: Some(address),
+            worker,
         };
         sender.key(&testkit::app(&testkit::config(), app))
     }

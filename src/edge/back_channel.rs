@@ -30,17 +30,14 @@ pub(super) async fn receive(
     incoming: &Incoming,
 ) -> Result<Option<Response>> {
     let _hold = Hold::of(client);
-    let head = HEADERS.with(|names| incoming.some(names));
-    let header = |name| head.header(name).map(str::to_owned);
+    let values = HEADERS.with(|names| incoming.values(names));
+    let [content_type, content_encoding, length, address, worker] = values.first();
     let delivery = Delivery {
-        method: incoming.method.clone(),
-        content_type: header("content-type"),
-        content_encoding: header("content-encoding"),
-        sender: Sender {
-            address: header("cf-connecting-ip"),
-            worker: header("cf-worker"),
-        },
-        body: Content::of(&incoming.request, head.header("content-length")),
+        method: &incoming.method,
+        content_type,
+        content_encoding,
+        sender: Sender { address, worker },
+        body: Content::of(&incoming.request, length),
     };
     let (world, sessions) = (&bindings.world, bindings.sessions(app));
     let (answer, unfinished) = logout::receive(world, &sessions, app, delivery).await;

@@ -7,13 +7,10 @@
 /** As many names as there are lines. */
 export const namesOf = (lines) => lines.split('\n');
 
-/** Name and value of those headers of these names that there are: to ask for a few costs less than to look at all. */
-export function someOf({ headers }, names) {
+/** The value of each of these headers, a line each: NUL, which none holds, of one that is not there. */
+export function valuesOf({ headers }, names) {
   let lines = '';
-  for (const name of names) {
-    const value = headers.get(name);
-    if (value !== null) lines += `${name}\n${value}\n`;
-  }
+  for (const name of names) lines += `${headers.get(name) ?? '\0'}\n`;
   return lines;
 }
 

@@ -1,6 +1,6 @@
 //! Requests and answers in the runtime's own types: the `worker` crate's would rebuild them.
 
-use std::cell::OnceCell;
+use std::{array, cell::OnceCell};
 
 use js_sys::{ArrayBuffer, JsString, Promise, Uint8Array};
 use wasm_bindgen::{JsCast as _, JsValue, prelude::wasm_bindgen};
@@ -33,8 +33,8 @@ extern "C" {
     #[wasm_bindgen(js_name = namesOf)]
     fn names_of(lines: &str) -> Names;
 
-    #[wasm_bindgen(js_name = someOf)]
-    fn some_of(request: &Request, names: &Names) -> String;
+    #[wasm_bindgen(js_name = valuesOf)]
+    fn values_of(request: &Request, names: &Names) -> String;
 
     #[wasm_bindgen(js_name = answerHead)]
     fn answer_head(answer: &Response) -> Option<JsString>;
@@ -144,8 +144,8 @@ impl Incoming {
     }
 
     /// Its headers of these names, in one crossing.
-    pub(super) fn some(&self, names: &Names) -> Head {
-        Head(Lines::of(some_of(&self.request, names)))
+    pub(super) fn values(&self, names: &Names) -> Values {
+        Values(values_of(&self.request, names))
     }
 
     /// What the gate looks at: see [`listen`].
@@ -201,7 +201,18 @@ impl GateHead {
     }
 }
 
-/// Header fields of a request or an answer: names, lower case, and values by turns.
+/// Values of headers, in the order of the names that were asked for.
+pub(super) struct Values(String);
+
+impl Values {
+    /// The first `N`.
+    pub(super) fn first<const N: usize>(&self) -> [Option<&str>; N] {
+        let mut values = self.0.split('\n');
+        array::from_fn(|_| values.next().filter(|value| *value != "\0"))
+    }
+}
+
+/// Header fields of an answer: names, lower case, and values by turns.
 pub(super) struct Head(Lines);
 
 impl Head {

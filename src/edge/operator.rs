@@ -88,7 +88,7 @@ async fn ask(
     origin: &str,
     incoming: &Incoming,
 ) -> Answer {
-    let head = incoming.some(&Names::of(&[
+    let values = incoming.values(&Names::of(&[
         HEADER,
         "origin",
         "sec-fetch-site",
@@ -97,20 +97,29 @@ async fn ask(
         "content-type",
         "content-encoding",
     ]));
+    let [
+        header,
+        declared,
+        site,
+        authorization,
+        assertion,
+        content_type,
+        content_encoding,
+    ] = values.first();
     let asked = operator::Request {
         method: &incoming.method,
         path,
         query,
         origin,
         provenance: Provenance {
-            header: head.header(HEADER),
-            origin: head.header("origin"),
-            site: head.header("sec-fetch-site"),
+            header,
+            origin: declared,
+            site,
         },
-        authorization: head.header("authorization"),
-        assertion: head.header("cf-access-jwt-assertion"),
-        content_type: head.header("content-type"),
-        content_encoding: head.header("content-encoding"),
+        authorization,
+        assertion,
+        content_type,
+        content_encoding,
         body: incoming.body(),
     };
     office.answer(asked).await

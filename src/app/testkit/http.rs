@@ -23,10 +23,10 @@ impl Body for Bytes {
 }
 
 /// A request that delivers `token`.
-pub fn delivery(token: &str) -> Delivery<Bytes> {
+pub fn delivery(token: &str) -> Delivery<'static, Bytes> {
     Delivery {
-        method: "POST".to_owned(),
-        content_type: Some("application/x-www-form-urlencoded".to_owned()),
+        method: "POST",
+        content_type: Some("application/x-www-form-urlencoded"),
         content_encoding: None,
         sender: Sender::default(),
         body: Bytes(format!("logout_token={token}&ignored=1").into_bytes()),

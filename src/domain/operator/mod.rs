@@ -3,6 +3,7 @@
 pub mod confirm;
 pub mod order;
 
+use jwt_compact::Claims;
 use serde::Deserialize;
 
 use super::{
@@ -82,30 +83,38 @@ pub fn read_assertion(
     access: &Access,
     now: Timestamp,
 ) -> Result<Unverified<Identity>, Refusal> {
-    let team = &access.team;
-    jws::read::<AccessClaims>(token, team.id_token_alg, Types::IdToken)?.try_map(|read| {
-        let claims = &read.custom;
-        if !matches!(&claims.iss, TextClaim::Text(iss) if *iss == team.issuer) {
-            return Err(Refusal::Issuer);
-        }
-        let is_ours = match &claims.aud {
-            Some(Audience::One(audience)) => *audience == access.audience,
-            Some(Audience::Many(audiences)) => audiences.contains(&access.audience),
-            None => false,
-        };
-        if !is_ours {
-            return Err(Refusal::Audience);
-        }
-        claims::check_times(&read, MissingExp::Refused, team.clock_skew, now)?;
-        let names = [("sub", &claims.sub), ("common_name", &claims.common_name)];
-        let who = names.into_iter().find_map(|(kind, name)| match name {
-            TextClaim::Text(name) if !name.is_empty() => Some((kind, name)),
-            _ => None,
-        });
-        let (kind, name) = who.ok_or(Refusal::SubjectMissing)?;
-        let who = Digest::of("operator", &[&team.issuer, kind, name]);
-        Ok(Identity::Access(who))
+    jws::read(token, access.team.id_token_alg, Types::IdToken, |claims| {
+        check(&claims, access, now)
     })
+}
+
+fn check(
+    read: &Claims<AccessClaims>,
+    access: &Access,
+    now: Timestamp,
+) -> Result<Identity, Refusal> {
+    let team = &access.team;
+    let claims = &read.custom;
+    if !matches!(&claims.iss, TextClaim::Text(iss) if *iss == team.issuer) {
+        return Err(Refusal::Issuer);
+    }
+    let is_ours = match &claims.aud {
+        Some(Audience::One(audience)) => *audience == access.audience,
+        Some(Audience::Many(audiences)) => audiences.contains(&access.audience),
+        None => false,
+    };
+    if !is_ours {
+        return Err(Refusal::Audience);
+    }
+    claims::check_times(read, MissingExp::Refused, team.clock_skew, now)?;
+    let names = [("sub", &claims.sub), ("common_name", &claims.common_name)];
+    let who = names.into_iter().find_map(|(kind, name)| match name {
+        TextClaim::Text(name) if !name.is_empty() => Some((kind, name)),
+        _ => None,
+    });
+    let (kind, name) = who.ok_or(Refusal::SubjectMissing)?;
+    let who = Digest::of("operator", &[&team.issuer, kind, name]);
+    Ok(Identity::Access(who))
 }
 
 #[cfg(test)]

@@ -250,7 +250,7 @@ impl<'a> Visit<'a> {
         &self,
         sessions: &impl Sessions,
         app: &App,
-        delivery: Delivery<Bytes>,
+        delivery: Delivery<'_, Bytes>,
     ) -> logout::Answer {
         block_on(logout::receive(self.world, sessions, app, delivery)).0
     }

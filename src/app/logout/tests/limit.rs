@@ -15,7 +15,7 @@ fn senders_of_forged_tokens_are_limited_and_nobody_else() {
     let sessions = scene.kv.sessions(&scene.shop);
     let from = |address: &str, token: &str| {
         let sender = Sender {
-            address: Some(address.to_owned()),
+            address: Some(address),
             worker: None,
         };
         let delivery = Delivery {

@@ -152,13 +152,13 @@ fn what_is_no_form_post_is_refused_before_its_body_is_read() {
             std::future::pending().await
         }
     }
-    fn deliver(scene: &Scene, delivery: Delivery<impl Body>) -> Answer {
+    fn deliver(scene: &Scene, delivery: Delivery<'_, impl Body>) -> Answer {
         let sessions = scene.kv.sessions(&scene.shop);
         block_on(receive(scene.world, &sessions, &scene.shop, delivery)).0
     }
     let scene = Scene::new();
     let delivery = Delivery {
-        method: "PUT".to_owned(),
+        method: "PUT",
         content_type: None,
         content_encoding: None,
         sender: Sender::default(),

@@ -176,12 +176,12 @@ fn key_of(folder: &str) -> String {
 /// What names a list ends its one session, what names none is refused.
 async fn receive(incoming: &Incoming, env: &JsValue, client: &Client) -> Result<Response> {
     let _hold = Hold::of(client);
-    let head = HEADERS.with(|names| incoming.some(names));
-    let length = head.header("content-length");
+    let values = HEADERS.with(|names| incoming.values(names));
+    let [_, _, length, _, list] = values.first();
     let body = Content::of(&incoming.request, length).read(limits::LOGOUT_BODY_BYTES);
     let body = within(client, limits::BODY_DEADLINE, body).await;
     body.map_err(Refusal::code)?;
-    if let Some(list) = head.header("x-list") {
+    if let Some(list) = list {
         Token::verify(env).await?;
         let ending = end(namespace(env)?, list);
         let ended = within(client, limits::BACK_CHANNEL_DEADLINE, ending).await;
