@@ -62,7 +62,8 @@ async function tokenOf(base, row, issuer, now) {
   if (row.signature === 'empty') return `${signed}.`;
   const signature = await world.op.signBytes(signed);
   if (row.signature === 'flipped') signature[0] ^= 1;
-  return `${signed}.${signature.toString('base64url')}`;
+  const token = `${signed}.${signature.toString('base64url')}`;
+  return row.signature === 'padded' ? `${token}=` : token;
 }
 
 for (const { base, rows, sessions: fixtures } of files) {

@@ -47,6 +47,7 @@ fn token(signer: &Signer, base: &Value, row: &Value) -> String {
     match row["signature"].as_str() {
         None => token,
         Some("empty") => format!("{signed}."),
+        Some("padded") => format!("{token}="),
         Some("flipped") => {
             let first = if signature.starts_with('A') { 'B' } else { 'A' };
             format!("{signed}.{first}{}", &signature[1..])
