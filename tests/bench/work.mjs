@@ -256,10 +256,10 @@ export function work(share = 1) {
     },
     { starts: 5, rows: [{ times: 15, warmUp: some(32), ...gated(false, some(400)) }] },
     {
-      starts: 1,
+      starts: 5,
       rows: [
-        { times: 12, warmUp: 1, ...stream(false, some(3)) },
-        { times: 12, warmUp: 1, ...stream(true, some(3)) },
+        { times: 20, warmUp: 1, ...stream(false, some(6)) },
+        { times: 20, warmUp: 1, ...stream(true, some(6)) },
       ],
     },
     { starts: 5, rows: [{ times: 10, warmUp: some(32), ...gated(true, some(400)) }] },
