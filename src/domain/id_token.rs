@@ -82,16 +82,16 @@ pub fn read(token: &str, app: &App, now: Timestamp) -> Result<Unverified<IdClaim
     })
 }
 
-fn check(read: Claims<RawClaims>, app: &App, now: Timestamp) -> Result<IdClaims, Refusal> {
-    let raw = &read.custom;
+fn check(token: Claims<RawClaims>, app: &App, now: Timestamp) -> Result<IdClaims, Refusal> {
     // Kinds of token exclude each other (RFC 8725 section 3.12).
-    if raw.events == Presence::Present {
+    if token.custom.events == Presence::Present {
         return Err(Refusal::NotAnIdToken);
     }
-    raw.parties.check(app)?;
-    let times = claims::check_times(&read, MissingExp::Refused, app.issuer.clock_skew, now);
-    let authenticated_at = read.custom.auth_time.and_then(Timestamp::from_numeric_date);
-    let (sub, sid) = read.custom.parties.sub_and_sid()?;
+    token.custom.parties.check(app)?;
+    let times = claims::check_times(&token, MissingExp::Refused, app.issuer.clock_skew, now);
+    let raw = token.custom;
+    let authenticated_at = raw.auth_time.and_then(Timestamp::from_numeric_date);
+    let (sub, sid) = raw.parties.sub_and_sid()?;
     Ok(IdClaims {
         sub: sub.ok_or(Refusal::SubjectMissing)?,
         sid,

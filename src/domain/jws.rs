@@ -232,11 +232,12 @@ pub fn unverified_claims<C: DeserializeOwned>(token: &str) -> Option<C> {
     serde_json::from_slice(&payload).ok()
 }
 
-/// Reads a compact JWS: structure, `alg`, `typ`, critical members, `kid`, then what `check` makes of the claims. The
-/// signature comes last: most refused tokens are refused before it.
+/// Reads a compact JWS: structure, critical members, `alg`, `typ`, `kid`, then what `check` makes of the claims. The
+/// signature is decoded last: most refused tokens are refused before.
 ///
 /// # Errors
-/// [`Refusal::TokenTooLarge`] up to [`Refusal::ClaimsMalformed`], in the order of the checks, and what `check` refuses.
+/// [`Refusal::TokenTooLarge`] to [`Refusal::ClaimsMalformed`], and what `check` refuses; of several the first that is
+/// found in that order.
 pub fn read<C: DeserializeOwned, D>(
     token: &str,
     algorithm: Algorithm,

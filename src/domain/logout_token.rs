@@ -97,18 +97,17 @@ pub fn read(token: &str, app: &App, now: Timestamp) -> Result<Unverified<LogoutC
     jws::read(token, algorithm, types, |claims| check(claims, app, now))
 }
 
-fn check(read: Claims<RawClaims>, app: &App, now: Timestamp) -> Result<LogoutClaims, Refusal> {
+fn check(token: Claims<RawClaims>, app: &App, now: Timestamp) -> Result<LogoutClaims, Refusal> {
     let issuer = &app.issuer;
     let missing_exp = if issuer.allow_missing_exp {
         MissingExp::TakenIfFresh
     } else {
         MissingExp::Refused
     };
-    let raw = &read.custom;
     // (4)
-    raw.parties.check(app)?;
-    let times = claims::check_times(&read, missing_exp, issuer.clock_skew, now)?;
-    let raw = read.custom;
+    token.custom.parties.check(app)?;
+    let times = claims::check_times(&token, missing_exp, issuer.clock_skew, now)?;
+    let raw = token.custom;
     // (6)
     if !orders_logout(&raw.events) {
         return Err(Refusal::Event);

@@ -31,7 +31,7 @@ pub(super) async fn receive(
 ) -> Result<Option<Response>> {
     let _hold = Hold::of(client);
     let values = HEADERS.with(|names| incoming.values(names));
-    let [content_type, content_encoding, length, address, worker] = values.first();
+    let [content_type, content_encoding, length, address, worker] = values.all();
     let delivery = Delivery {
         method: &incoming.method,
         content_type,
@@ -65,7 +65,7 @@ const UNAVAILABLE: &str = r#"{"error":"temporarily_unavailable","error_descripti
 
 thread_local! {
     /// What is asked of a delivery.
-    static HEADERS: Names = Names::of(&[
+    static HEADERS: Names<5> = Names::of([
         "content-type",
         "content-encoding",
         "content-length",

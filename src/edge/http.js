@@ -1,13 +1,13 @@
 // Requests and answers, each looked at or changed in one crossing between the module and JavaScript: with
 // its texts, a crossing takes as long as most of what is done by it.
 
-// No header holds a line break, in its name or its value (RFC 9110 sections 5.1 and 5.5): the runtime refuses one.
-// Held by heads.test.mjs.
+// No header holds a line break or a NUL, in its name or its value (RFC 9110 sections 5.1 and 5.5): the runtime
+// refuses them. Held by heads.test.mjs.
 
 /** As many names as there are lines. */
 export const namesOf = (lines) => lines.split('\n');
 
-/** The value of each of these headers, a line each: NUL, which none holds, of one that is not there. */
+/** The value of each of these headers, a line each: a NUL of one that is not there. */
 export function valuesOf({ headers }, names) {
   let lines = '';
   for (const name of names) lines += `${headers.get(name) ?? '\0'}\n`;

@@ -27,14 +27,13 @@ extern "C" {
     #[wasm_bindgen(js_name = requestHead)]
     fn request_head(request: &Request) -> Option<JsString>;
 
-    /// Names of headers, lower case.
-    pub(super) type Names;
+    type List;
 
     #[wasm_bindgen(js_name = namesOf)]
-    fn names_of(lines: &str) -> Names;
+    fn names_of(lines: &str) -> List;
 
     #[wasm_bindgen(js_name = valuesOf)]
-    fn values_of(request: &Request, names: &Names) -> String;
+    fn values_of(request: &Request, names: &List) -> String;
 
     #[wasm_bindgen(js_name = answerHead)]
     fn answer_head(answer: &Response) -> Option<JsString>;
@@ -98,9 +97,12 @@ pub(super) fn listen(reserved: &str, telling: &[&str]) {
     look_for(reserved, &telling.join("\n"));
 }
 
-impl Names {
-    pub(super) fn of(names: &[&str]) -> Self {
-        names_of(&names.join("\n"))
+/// Names of headers.
+pub(super) struct Names<const N: usize>(List);
+
+impl<const N: usize> Names<N> {
+    pub(super) fn of(names: [&str; N]) -> Self {
+        Self(names_of(&names.join("\n")))
     }
 }
 
@@ -143,9 +145,9 @@ impl Incoming {
         header(&self.request.headers(), name)
     }
 
-    /// Its headers of these names, in one crossing.
-    pub(super) fn values(&self, names: &Names) -> Values {
-        Values(values_of(&self.request, names))
+    /// The values of its headers of these names, in one crossing.
+    pub(super) fn values<const N: usize>(&self, names: &Names<N>) -> Values<N> {
+        Values(values_of(&self.request, &names.0))
     }
 
     /// What the gate looks at: see [`listen`].
@@ -201,12 +203,12 @@ impl GateHead {
     }
 }
 
-/// Values of headers, in the order of the names that were asked for.
-pub(super) struct Values(String);
+/// Values of headers.
+pub(super) struct Values<const N: usize>(String);
 
-impl Values {
-    /// The first `N`.
-    pub(super) fn first<const N: usize>(&self) -> [Option<&str>; N] {
+impl<const N: usize> Values<N> {
+    /// In the order of the names.
+    pub(super) fn all(&self) -> [Option<&str>; N] {
         let mut values = self.0.split('\n');
         array::from_fn(|_| values.next().filter(|value| *value != "\0"))
     }

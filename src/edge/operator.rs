@@ -88,7 +88,7 @@ async fn ask(
     origin: &str,
     incoming: &Incoming,
 ) -> Answer {
-    let values = incoming.values(&Names::of(&[
+    let values = incoming.values(&Names::of([
         HEADER,
         "origin",
         "sec-fetch-site",
@@ -105,7 +105,7 @@ async fn ask(
         assertion,
         content_type,
         content_encoding,
-    ] = values.first();
+    ] = values.all();
     let asked = operator::Request {
         method: &incoming.method,
         path,

@@ -27,7 +27,7 @@ for (const [name, value, expected] of [
   ['a bare line feed', ' b\nc'],
   ['a bare line feed before a header', ' b\nx-c: d'],
   ['a bare carriage return', ' b\rc'],
-  ['a null', ' b\0c'],
+  ['a null', ' b\0c', 400],
   ['other white space', ' b\x0bc\x0c'],
   ['an empty value', ''],
   ['a line separator', ' b\u2028c\u0085'],

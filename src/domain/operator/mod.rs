@@ -84,17 +84,17 @@ pub fn read_assertion(
     now: Timestamp,
 ) -> Result<Unverified<Identity>, Refusal> {
     jws::read(token, access.team.id_token_alg, Types::IdToken, |claims| {
-        check(&claims, access, now)
+        check_assertion(&claims, access, now)
     })
 }
 
-fn check(
-    read: &Claims<AccessClaims>,
+fn check_assertion(
+    assertion: &Claims<AccessClaims>,
     access: &Access,
     now: Timestamp,
 ) -> Result<Identity, Refusal> {
     let team = &access.team;
-    let claims = &read.custom;
+    let claims = &assertion.custom;
     if !matches!(&claims.iss, TextClaim::Text(iss) if *iss == team.issuer) {
         return Err(Refusal::Issuer);
     }
@@ -106,7 +106,7 @@ fn check(
     if !is_ours {
         return Err(Refusal::Audience);
     }
-    claims::check_times(read, MissingExp::Refused, team.clock_skew, now)?;
+    claims::check_times(assertion, MissingExp::Refused, team.clock_skew, now)?;
     let names = [("sub", &claims.sub), ("common_name", &claims.common_name)];
     let who = names.into_iter().find_map(|(kind, name)| match name {
         TextClaim::Text(name) if !name.is_empty() => Some((kind, name)),

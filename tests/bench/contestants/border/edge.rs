@@ -51,7 +51,7 @@ const REFUSED: &str =
 
 thread_local! {
     /// As many as edge-logout asks for.
-    static HEADERS: Names = Names::of(&[
+    static HEADERS: Names<5> = Names::of([
         "content-type",
         "content-encoding",
         "content-length",
@@ -177,7 +177,7 @@ fn key_of(folder: &str) -> String {
 async fn receive(incoming: &Incoming, env: &JsValue, client: &Client) -> Result<Response> {
     let _hold = Hold::of(client);
     let values = HEADERS.with(|names| incoming.values(names));
-    let [_, _, length, _, list] = values.first();
+    let [_, _, length, _, list] = values.all();
     let body = Content::of(&incoming.request, length).read(limits::LOGOUT_BODY_BYTES);
     let body = within(client, limits::BODY_DEADLINE, body).await;
     body.map_err(Refusal::code)?;
